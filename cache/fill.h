@@ -1,0 +1,57 @@
+// A fill: the copy that is kept of a server's reply while it passes to the client.
+//
+// The stamps are captured before the query is sent, the result is complete at ReadyForQuery, and
+// only if nothing has moved in between is it stored (Store::Insert checks). A fill that must not be
+// stored (an error, a notice, a suspended portal, too large, an unexpected message) is abandoned at
+// that moment and frees its copy; the reply itself goes on.
+
+#ifndef PGSIDECAR_CACHE_FILL_H_
+#define PGSIDECAR_CACHE_FILL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "cache/store.h"
+
+namespace pgsidecar::cache {
+
+enum class FillOutcome : uint8_t {
+  kOpen,
+  kAbandonedTooLarge,
+  kAbandonedByReply,  // an error, a notice, or a message that a cacheable reply does not have
+  kComplete,
+};
+
+class Fill {
+ public:
+  Fill(const Digest& key, std::vector<Stamp> stamps, TimePoint sent_at, size_t max_bytes);
+
+  // A piece of a message of the reply, in order: `type` and the message's whole length with header
+  // are known from its header; `piece` is any part of its bytes (header included), `first` marks
+  // the piece that begins it. Accepts T, D, C; swallows 1, 2, 3, t, n (they are not part of the
+  // result); anything else abandons.
+  void OnPiece(char type, size_t message_bytes, bool first, std::string_view piece);
+  void Abandon(FillOutcome why);
+
+  FillOutcome outcome() const { return outcome_; }
+  const Digest& key() const { return entry_->key; }
+  std::span<const Stamp> stamps() const { return entry_->stamps; }
+
+  // At ReadyForQuery: the entry to insert, or nullptr if the fill was abandoned or did not see
+  // exactly one CommandComplete with a tag of SELECT. The fill is over afterwards.
+  std::shared_ptr<const Entry> Finish(TimePoint now);
+
+ private:
+  size_t max_bytes_;
+  size_t bytes_ = 0;
+  FillOutcome outcome_ = FillOutcome::kOpen;
+  std::shared_ptr<Entry> entry_;
+};
+
+}  // namespace pgsidecar::cache
+
+#endif  // PGSIDECAR_CACHE_FILL_H_

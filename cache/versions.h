@@ -1,0 +1,70 @@
+// Version stamps: how a cached result knows that it still holds, without an index from tables to
+// results and without a lock.
+//
+// A fixed array of 64-bit atomic words. Each is
+//
+//      | version, 44 bits | writes in flight (pending), 20 bits |
+//
+// so that one load and one compare answers both "unchanged since" and "nothing in flight". A
+// counter (any[relation], database) is a place in the array, found by hashing; two counters may
+// share a place, which costs a needless miss and never a wrong answer. Every operation is lock-free
+// and may be called from any thread.
+//
+// The protocol of a writer: BeginWrite on its whole write set before the bytes that may commit are
+// sent; EndWrite when the server has said ReadyForQuery, before the client is told. Whatever the
+// outcome was, EndWrite moves the version.
+
+#ifndef PGSIDECAR_CACHE_VERSIONS_H_
+#define PGSIDECAR_CACHE_VERSIONS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace pgsidecar::cache {
+
+// Which database of which cluster; two that differ never share a counter on purpose.
+struct DatabaseId {
+  uint64_t cluster = 0;  // of the system identifier and timeline
+  uint32_t oid = 0;
+  bool operator==(const DatabaseId&) const = default;
+};
+
+// A place in the array.
+using CounterIndex = uint32_t;
+
+struct Stamp {
+  CounterIndex counter;
+  uint64_t word;
+  bool operator==(const Stamp&) const = default;
+};
+
+class VersionTable {
+ public:
+  // 2^bits words.
+  explicit VersionTable(unsigned bits = 18);
+
+  CounterIndex DatabaseCounter(const DatabaseId& database) const;
+  CounterIndex RelationCounter(const DatabaseId& database, uint32_t relation) const;
+
+  void BeginWrite(CounterIndex counter);
+  void EndWrite(CounterIndex counter);  // REQUIRES: a BeginWrite that it ends
+  void Move(CounterIndex counter);      // a change that is already over
+
+  // The stamps of `counters`, or nullopt if any of them has a write in flight.
+  std::optional<std::vector<Stamp>> Capture(std::span<const CounterIndex> counters) const;
+  // True if no version has moved since the capture and nothing is in flight.
+  bool Match(std::span<const Stamp> stamps) const;
+
+ private:
+  unsigned bits_;
+  std::unique_ptr<std::atomic<uint64_t>[]> words_;
+};
+
+}  // namespace pgsidecar::cache
+
+#endif  // PGSIDECAR_CACHE_VERSIONS_H_

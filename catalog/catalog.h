@@ -1,0 +1,98 @@
+// What PostgreSQL's catalogs say about one database: an immutable snapshot that answers what a name
+// may mean and what follows from touching it. Pure: rows come in through CatalogBuilder, which
+// whoever holds the proxy's own connection feeds.
+//
+// The rule of this room: what a snapshot does not know for certain, it reports as unknown.
+
+#ifndef PGSIDECAR_CATALOG_CATALOG_H_
+#define PGSIDECAR_CATALOG_CATALOG_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace pgsidecar::catalog {
+
+using Oid = uint32_t;
+
+class Catalog;  // defined in catalog/snapshot.h, for this room alone
+
+// One value of a row in text format; nullopt is NULL. Views are valid during the call only.
+using Row = std::span<const std::optional<std::string_view>>;
+
+// The text that loads a catalog, to be sent as one simple Query: it opens a REPEATABLE READ READ
+// ONLY transaction, yields `kLoadResultSets` result sets with rows and ends the transaction. Every
+// name in it is qualified with pg_catalog, operators included; search_path is set to '' for the
+// transaction, so that every expression that PostgreSQL deparses comes with qualified names.
+// Works on PostgreSQL 13 to 18 and for any role that may connect.
+const std::string& LoadQuery();
+
+class CatalogBuilder {
+ public:
+  CatalogBuilder();
+  ~CatalogBuilder();
+  CatalogBuilder(CatalogBuilder&&) noexcept;
+  CatalogBuilder& operator=(CatalogBuilder&&) noexcept;
+
+  // `result_set` counts the RowDescriptions of LoadQuery's answer from 0.
+  // A row that does not have the expected form makes Finish fail.
+  void AddRow(size_t result_set, Row row);
+  Result<std::shared_ptr<const Catalog>> Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// What is asked once a poll interval: a single row that moves when anything that a Catalog holds,
+// or that the answers of live sessions depend on, was changed, by whomever.
+//   columns: fingerprint, conf_load_time, postmaster_start_time, system_identifier, timeline,
+//            in_recovery ('t' or 'f'), database OID, server_version_num,
+//            alive: those of `pids` that are still backends, as an array text '{1,2}'
+// `pids` are server processes whose connection was lost with a write in flight.
+std::string PollQuery(std::span<const uint32_t> pids);
+
+struct PollAnswer {
+  std::string fingerprint;
+  std::string conf_load_time;
+  std::string postmaster_start_time;
+  std::string system_identifier;
+  std::string timeline;
+  bool in_recovery = false;
+  Oid database = 0;
+  int server_version = 0;
+  std::vector<uint32_t> alive;
+};
+Result<PollAnswer> ReadPollRow(Row row);
+
+// What a server connection holds right after its login, asked on that connection before a client
+// sees it, as one simple Query with one row.
+//   columns: environment (hash of every setting that can change a result; log_*, application_name,
+//            timeouts and the like left out), login_settings (hash of what ALTER ROLE and ALTER
+//            DATABASE gave this session; fixed for its life), search_path,
+//            default_transaction_isolation, session_user, current_user, conf_load_time, database
+//            OID, row_security and whatever else forbids caching as a text ('' if nothing does)
+const std::string& ProbeQuery();
+
+struct ProbeAnswer {
+  std::string environment;
+  std::string login_settings;
+  std::string search_path;
+  std::string default_isolation;  // "read committed", ...
+  std::string session_user;
+  std::string current_user;
+  std::string conf_load_time;
+  Oid database = 0;
+  std::string uncacheable_because;
+};
+Result<ProbeAnswer> ReadProbeRow(Row row);
+
+}  // namespace pgsidecar::catalog
+
+#endif  // PGSIDECAR_CATALOG_CATALOG_H_

@@ -1,0 +1,99 @@
+// From what a text says to what it does: names resolved over a Catalog, closed over views, rules,
+// triggers, cascades, partitions, policies, defaults, domains, casts and functions.
+
+#ifndef PGSIDECAR_CATALOG_RESOLVE_H_
+#define PGSIDECAR_CATALOG_RESOLVE_H_
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "sql/statement_info.h"
+
+namespace pgsidecar::catalog {
+
+// Why a result is neither looked up nor stored. kNone: it may be. The names (RefusalName) are what
+// SHOW STATEMENTS and SHOW pgsidecar.last print.
+enum class Refusal : uint8_t {
+  kNone,
+  kNotASelect,
+  kMultipleStatements,
+  kNotUnderstood,  // did not parse, or a node that the analyser does not know
+  kTextTooLong,
+  kCatalogNotLoaded,
+  kUnknownRelation,  // no relation of that name on the search path
+  kUnknownFunction,  // a function, operator or cast that is not known to be harmless
+  kUnknownType,
+  kVolatileFunction,   // known, harmless, and its answer changes: random(), clock_timestamp() ...
+  kTimeDependent,      // now(), CURRENT_DATE, 'today' ...
+  kIdentityDependent,  // CURRENT_USER and kin
+  kSessionFunction,    // set_config, advisory locks, currval ...
+  kRowLock,
+  kTableSample,
+  kSystemCatalog,
+  kForeignTable,
+  kTemporaryTable,
+  kUnloggedTable,
+  kSequence,
+  kRowSecurity,  // a policy that is not understood
+  kModifiesData,
+  kRule,
+  kOther,
+  kCount_,  // one past the last
+};
+std::string_view RefusalName(Refusal refusal);
+
+// What a statement leaves in its session that the pool has no way to replay: from then on the
+// session keeps its server connection.
+enum class Pin : uint8_t {
+  kNone,
+  kSetting,  // SET, RESET, SET ROLE, set_config ...
+  kTemporaryObject,
+  kHoldCursor,
+  kAdvisoryLock,  // session-level
+  kListen,
+  kLoad,
+  kSequence,           // nextval may have run: currval and lastval are session state
+  kPreparedStatement,  // SQL-level PREPARE, EXECUTE, DEALLOCATE, DISCARD; pg_prepared_statements
+  kFunction,           // a function (trigger, default, DO, CALL) of which nothing is known
+  kUnknown,            // a statement of which nothing is known
+  kCount_,
+};
+std::string_view PinName(Pin pin);
+
+// Whose names: the text of the search_path setting as the server holds it, and the role that
+// "$user" stands for.
+struct NameContext {
+  std::string_view search_path;
+  std::string_view user;
+};
+
+struct Resolved {
+  // May the result be cached? Judged on what the statement itself does; transaction state,
+  // environment and protocol are the session's to judge.
+  Refusal refusal = Refusal::kNotUnderstood;
+  // Canonical relations (an inheritance or partition tree is one) that the answer depends on,
+  // sorted, no duplicates. Meaningful only if refusal is kNone.
+  std::vector<Oid> reads;
+
+  // What is changed by running it. `writes` is meaningful only if !writes_anything.
+  bool writes_anything = false;
+  std::vector<Oid> writes;       // canonical, sorted, no duplicates
+  bool changes_catalog = false;  // DDL, grants: implies writes_anything
+
+  Pin pin = Pin::kNone;
+  // After it the session's settings, role or temp schema are no longer known.
+  bool environment_unknown = false;
+  // It may end a transaction that was open before it, or commit on its own: COMMIT, CALL, DO, ...
+  bool may_commit = false;
+};
+
+// `catalog` may be null (not loaded, or being reloaded): then nothing is cacheable, every write is
+// a write to anything, and whatever could run unseen code pins.
+Resolved Resolve(const sql::StatementInfo& statement, const NameContext& names,
+                 const Catalog* catalog);
+
+}  // namespace pgsidecar::catalog
+
+#endif  // PGSIDECAR_CATALOG_RESOLVE_H_

@@ -1,0 +1,45 @@
+// The client's side of SASL: SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677), and the
+// older password answers. Used for the proxy's own connections to the server; a client's exchange
+// is relayed and never passes through here.
+
+#ifndef PGSIDECAR_PGWIRE_SCRAM_H_
+#define PGSIDECAR_PGWIRE_SCRAM_H_
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace pgsidecar::pgwire {
+
+inline constexpr std::string_view kScramSha256 = "SCRAM-SHA-256";
+// A server that asks for more iterations than this is refused rather than obeyed.
+inline constexpr uint32_t kMaxScramIterations = 1000000;
+
+// One exchange: ClientFirst, then ClientFinal(server-first), then CheckServerFinal(server-final).
+// Errors are 28000 (what the server sent is not SCRAM) or 28P01 (its signature is wrong).
+class ScramClient {
+ public:
+  // `nonce` is printable ASCII without commas, at least 18 characters of fresh randomness.
+  ScramClient(std::string password, std::string nonce);
+
+  std::string ClientFirst() const;
+  Result<std::string> ClientFinal(std::string_view server_first);
+  Result<bool> CheckServerFinal(std::string_view server_final) const;
+
+ private:
+  std::string password_;
+  std::string nonce_;
+  std::string client_first_bare_;
+  std::string server_signature_;
+};
+
+// 24 characters of fresh randomness for a nonce.
+std::string MakeScramNonce();
+
+// The answer to AuthenticationMD5Password: "md5" + md5(md5(password + user) + salt).
+std::string Md5Password(std::string_view user, std::string_view password, std::string_view salt);
+
+}  // namespace pgsidecar::pgwire
+
+#endif  // PGSIDECAR_PGWIRE_SCRAM_H_
