@@ -31,7 +31,7 @@ class ScramClient {
 
   std::string ClientFirst() const;
   // Costs as much processor time as the server's iteration count asks for: about a millisecond at
-  // PostgreSQL's 4096, about a quarter of a second at the limit.
+  // PostgreSQL's 4096, a few tenths of a second at the limit.
   Result<std::string> ClientFinal(std::string_view server_first);
   Result<bool> CheckServerFinal(std::string_view server_final) const;
 

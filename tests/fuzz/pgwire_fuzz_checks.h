@@ -36,8 +36,10 @@ void CheckBody(std::string_view body, EncodeFunction encode) {
   if (!first.ok()) return RequireError(first.error());
   std::string once;
   encode(*first, once);
-  Require(std::string_view(once).substr(kHeaderBytes) == body, "what decodes is encoded as it was");
-  const Result<T> second = T::Decode(std::string_view(once).substr(kHeaderBytes));
+  std::string_view encoded_body = once;
+  encoded_body.remove_prefix(kHeaderBytes);
+  Require(encoded_body == body, "what decodes is encoded as it was");
+  const Result<T> second = T::Decode(encoded_body);
   Require(second.ok(), "what was encoded decodes");
   std::string twice;
   encode(*second, twice);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <string_view>
@@ -178,7 +179,7 @@ void ExpectFramesAtRandomSplits(ReadHeaderFunction read, const std::vector<std::
     std::uniform_int_distribution<size_t> piece_bytes(1, round % 2 == 0 ? 7 : stream.size());
     for (size_t at = 0; at < stream.size();) {
       const size_t bytes = std::min(piece_bytes(random), stream.size() - at);
-      collector.Feed(std::string_view(stream).substr(at, bytes));
+      collector.Feed(stream.substr(at, bytes));
       at += bytes;
     }
     ASSERT_EQ(collector.messages(), messages) << "round " << round;
