@@ -30,12 +30,13 @@ struct Entry;
 
 class S3Fifo {
  public:
-  // `places` of the ghost, a power of two: as many as entries are expected.
+  // `places`, a power of two: as many as entries are expected. The ghost has so many, and the map
+  // begins with so many buckets.
   explicit S3Fifo(size_t places);
 
-  // What an entry costs here: its node in the map, two words of the map's buckets (which may be
-  // twice as many as entries), two places of the ghost (rounded up to a power of two).
-  static constexpr size_t kNodeBytes = 136;
+  // What a place costs, and what an entry costs beside itself: its node in the map.
+  static constexpr size_t kPlaceBytes = 16;
+  static constexpr size_t kNodeBytes = 96;
 
   // The entry under `key`, or nullptr; does not count as asking for it.
   const std::shared_ptr<const Entry>* Find(const Digest& key) const;

@@ -15,6 +15,7 @@
 #include <bit>
 #include <cassert>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "base/bytes.h"
@@ -39,11 +40,18 @@ size_t HeapBytes(const std::string& text) {
   return text.capacity() > kInside ? (text.capacity() + 1 + 8 + 15) / 16 * 16 : 0;
 }
 
-// How many entries to expect: all that are allowed, unless small ones of this size fill the bytes
-// earlier.
-size_t ExpectedEntries(const StoreOptions& options) {
+// How many entries to prepare a shard for: its share of all that are allowed, unless small ones of
+// this size fill the bytes earlier.
+size_t PlacesOfShard(const StoreOptions& options) {
   constexpr size_t kSmallEntryBytes = 1024;
-  return std::min(options.max_entries, options.max_bytes / kSmallEntryBytes);
+  const size_t entries = std::min(options.max_entries, options.max_bytes / kSmallEntryBytes);
+  return std::bit_ceil(entries / options.shards + 1);
+}
+
+// The bytes that are left for entries when the shards' tables have had theirs.
+size_t BytesForEntries(const StoreOptions& options) {
+  const size_t tables = options.shards * PlacesOfShard(options) * S3Fifo::kPlaceBytes;
+  return options.max_bytes - std::min(options.max_bytes, tables);
 }
 
 }  // namespace
@@ -59,24 +67,25 @@ size_t Entry::ChargeBytes() const {
 struct alignas(64) Store::Shard {
   mutable std::mutex mutex;
   // The rest is guarded by `mutex`.
-  std::unique_ptr<S3Fifo> queues;
+  std::optional<S3Fifo> queues;
   StoreStats stats;  // entries and bytes are the queues' to say
 };
 
 Store::Store(const StoreOptions& options, const VersionTable* versions)
-    : options_(options), versions_(versions), shards_(new Shard[options.shards]) {
+    : max_bytes_(BytesForEntries(options)),
+      max_entries_(options.max_entries),
+      shard_count_(options.shards),
+      versions_(versions),
+      shards_(new Shard[options.shards]) {
   assert(std::has_single_bit(options.shards));
-  const size_t places = std::bit_ceil(ExpectedEntries(options) / options.shards + 1);
-  for (unsigned i = 0; i < options.shards; ++i) {
-    shards_[i].queues = std::make_unique<S3Fifo>(places);
-  }
+  for (unsigned i = 0; i < shard_count_; ++i) shards_[i].queues.emplace(PlacesOfShard(options));
 }
 
 Store::~Store() = default;
 
 Store::Shard& Store::ShardOf(const Digest& key) {
   const uint32_t last = LoadBig32(reinterpret_cast<const char*>(key.data()) + key.size() - 4);
-  return shards_[last & (options_.shards - 1)];
+  return shards_[last & (shard_count_ - 1)];
 }
 
 std::shared_ptr<const Entry> Store::Lookup(const Digest& key, TimePoint now,
@@ -106,7 +115,7 @@ std::shared_ptr<const Entry> Store::Lookup(const Digest& key, TimePoint now,
 bool Store::Insert(std::shared_ptr<const Entry> entry) {
   const size_t charge = entry->ChargeBytes();
   Shard& shard = ShardOf(entry->key);
-  if (charge > options_.max_bytes) {
+  if (charge > max_bytes_) {
     const std::lock_guard lock(shard.mutex);
     ++shard.stats.rejected_large;
     return false;
@@ -132,13 +141,13 @@ bool Store::Insert(std::shared_ptr<const Entry> entry) {
 bool Store::Reserve(size_t charge, Shard& shard) {
   bytes_.fetch_add(charge, std::memory_order_relaxed);
   entries_.fetch_add(1, std::memory_order_relaxed);
-  while (bytes_.load(std::memory_order_relaxed) > options_.max_bytes ||
-         entries_.load(std::memory_order_relaxed) > options_.max_entries) {
+  while (bytes_.load(std::memory_order_relaxed) > max_bytes_ ||
+         entries_.load(std::memory_order_relaxed) > max_entries_) {
     if (EvictFrom(shard, /*only_above_share=*/true)) continue;
     bool evicted = false;
-    for (unsigned i = 0; i < options_.shards && !evicted; ++i) {
+    for (unsigned i = 0; i < shard_count_ && !evicted; ++i) {
       const unsigned turn = next_eviction_.fetch_add(1, std::memory_order_relaxed);
-      evicted = EvictFrom(shards_[turn & (options_.shards - 1)], /*only_above_share=*/false);
+      evicted = EvictFrom(shards_[turn & (shard_count_ - 1)], /*only_above_share=*/false);
     }
     if (evicted) continue;
     // All that is reserved is on its way into the store: this entry has come at a bad moment.
@@ -152,8 +161,8 @@ bool Store::Reserve(size_t charge, Shard& shard) {
 bool Store::EvictFrom(Shard& shard, bool only_above_share) {
   std::shared_ptr<const Entry> evicted;  // freed after the mutex is
   const std::lock_guard lock(shard.mutex);
-  if (only_above_share && shard.queues->bytes() <= options_.max_bytes / options_.shards &&
-      shard.queues->size() <= options_.max_entries / options_.shards) {
+  if (only_above_share && shard.queues->bytes() <= max_bytes_ / shard_count_ &&
+      shard.queues->size() <= max_entries_ / shard_count_) {
     return false;
   }
   evicted = shard.queues->Evict();
@@ -170,7 +179,7 @@ void Store::Release(const Entry& entry) {
 
 size_t Store::Sweep(TimePoint now, Duration max_age) {
   const unsigned turn = next_sweep_.fetch_add(1, std::memory_order_relaxed);
-  Shard& shard = shards_[turn & (options_.shards - 1)];
+  Shard& shard = shards_[turn & (shard_count_ - 1)];
   std::vector<std::shared_ptr<const Entry>> entries;
   {
     const std::lock_guard lock(shard.mutex);
@@ -192,7 +201,7 @@ size_t Store::Sweep(TimePoint now, Duration max_age) {
 
 size_t Store::Clear() {
   size_t cleared = 0;
-  for (unsigned i = 0; i < options_.shards; ++i) {
+  for (unsigned i = 0; i < shard_count_; ++i) {
     std::vector<std::shared_ptr<const Entry>> entries;
     {
       const std::lock_guard lock(shards_[i].mutex);
@@ -206,7 +215,7 @@ size_t Store::Clear() {
 
 StoreStats Store::Stats() const {
   StoreStats sum;
-  for (unsigned i = 0; i < options_.shards; ++i) {
+  for (unsigned i = 0; i < shard_count_; ++i) {
     const Shard& shard = shards_[i];
     const std::lock_guard lock(shard.mutex);
     sum.entries += shard.queues->size();

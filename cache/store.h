@@ -45,7 +45,7 @@ struct ReadPolicy {
 };
 
 struct StoreOptions {
-  size_t max_bytes = size_t{256} << 20;
+  size_t max_bytes = size_t{256} << 20;  // of entries and of the tables that find them
   size_t max_entries = 50'000;
   unsigned shards = 16;  // a power of two
 };
@@ -100,7 +100,9 @@ class Store {
   // Gives back the cost of an entry that is no longer in the store.
   void Release(const Entry& entry);
 
-  const StoreOptions options_;
+  const size_t max_bytes_;  // for entries: what the tables take is deducted
+  const size_t max_entries_;
+  const unsigned shard_count_;
   const VersionTable* versions_;
   // What is in the store or about to be put in. An entry is put in only after these, with it, were
   // within the bounds, so what is in is always within them.
