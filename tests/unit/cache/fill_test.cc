@@ -42,11 +42,12 @@ void Feed(Fill& fill, const std::vector<std::string>& messages, size_t piece_byt
   }
 }
 
-// What comes of the messages with a RowDescription and a good end around them.
+// What comes of a reply of these messages.
 FillOutcome OutcomeOf(const std::vector<std::string>& messages) {
   Fill fill = MakeFill();
   Feed(fill, messages);
-  EXPECT_EQ(fill.Finish(kDone) != nullptr, fill.outcome() == FillOutcome::kComplete);
+  const bool has_entry = fill.Finish(kDone) != nullptr;
+  EXPECT_EQ(has_entry, fill.outcome() == FillOutcome::kComplete);
   return fill.outcome();
 }
 
