@@ -357,8 +357,9 @@ std::string Show(const Setting& setting, const Config& config) {
         return value.host.empty() ? "" : RedactedUrl(value);
       } else if constexpr (std::is_same_v<T, std::vector<ListenAddress>>) {
         std::string list;
-        for (const ListenAddress& each : value)
+        for (const ListenAddress& each : value) {
           list += (list.empty() ? "" : ",") + ShowAddress(each);
+        }
         return list;
       } else if constexpr (std::is_same_v<T, std::optional<ListenAddress>>) {
         return value ? ShowAddress(*value) : "";
