@@ -34,10 +34,13 @@ bool IsFresh(const Entry& entry, TimePoint now, Duration max_age) {
   return age >= -kClockSkew && std::max(age, Duration{0}) < max_age;
 }
 
-// What malloc takes for a string's characters; nothing while they fit into the string itself.
+// What malloc takes for a block: a word before it, and all in units of 16.
+constexpr size_t BlockBytes(size_t bytes) { return (bytes + 8 + 15) / 16 * 16; }
+
+// What a string takes beside itself: nothing while its characters fit into it.
 size_t HeapBytes(const std::string& text) {
   constexpr size_t kInside = 15;
-  return text.capacity() > kInside ? (text.capacity() + 1 + 8 + 15) / 16 * 16 : 0;
+  return text.capacity() > kInside ? BlockBytes(text.capacity() + 1) : 0;
 }
 
 // How many entries to prepare a shard for: its share of all that are allowed, unless small ones of
@@ -58,9 +61,9 @@ size_t BytesForEntries(const StoreOptions& options) {
 
 size_t Entry::ChargeBytes() const {
   constexpr size_t kControlBlockBytes = 16;  // of the shared_ptr
-  constexpr size_t kMallocBytes = 16;        // of the entry and of the stamps
-  return sizeof(Entry) + kControlBlockBytes + kMallocBytes + HeapBytes(row_description) +
-         HeapBytes(rows) + HeapBytes(command_complete) + stamps.capacity() * sizeof(Stamp) +
+  return BlockBytes(sizeof(Entry) + kControlBlockBytes) + HeapBytes(row_description) +
+         HeapBytes(rows) + HeapBytes(command_complete) +
+         (stamps.capacity() == 0 ? 0 : BlockBytes(stamps.capacity() * sizeof(Stamp))) +
          S3Fifo::kNodeBytes;
 }
 

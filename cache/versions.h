@@ -51,8 +51,7 @@ class VersionTable {
   CounterIndex DatabaseCounter(const DatabaseId& database) const;
   CounterIndex RelationCounter(const DatabaseId& database, uint32_t relation) const;
 
-  // REQUIRES: fewer than 2^20 writes in flight on the counter, which is to say: fewer sessions than
-  // that, each with at most one BeginWrite under way on a place.
+  // REQUIRES: fewer than 2^20 writes in flight on one place: one more would look like none.
   void BeginWrite(CounterIndex counter);
   void EndWrite(CounterIndex counter);  // REQUIRES: a BeginWrite that it ends
   void Move(CounterIndex counter);      // a change that is already over

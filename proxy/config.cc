@@ -46,6 +46,7 @@ struct Setting {
   std::string_view description;
   // The smallest value allowed: microseconds, bytes or a count, as the type has it.
   int64_t least = 0;
+  int64_t most = 1'000'000'000;  // of a count
 };
 
 constexpr int64_t kMillisecond = 1000;
@@ -81,7 +82,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"default_pool_size", &Config::default_pool_size,
      "server connections of one user to one database", 1},
     {"max_server_connections", &Config::max_server_connections, "server connections in all", 1},
-    {"max_client_connections", &Config::max_client_connections, "client connections in all", 1},
+    {"max_client_connections", &Config::max_client_connections, "client connections in all", 1,
+     1'000'000},  // below the 2^20 writes in flight that a version stamp can count
     {"query_wait_timeout", &Config::query_wait_timeout,
      "how long a query waits for a server connection", kMillisecond},
     {"server_connect_timeout", &Config::server_connect_timeout,
@@ -305,7 +307,7 @@ class Setter {
                       "a size such as 64kB, 256MB or 1GB", kLargestBytes, ShowSize);
   }
   std::optional<Error> operator()(uint32_t Config::*field) {
-    return KeepNumber(field, ReadNumber(text_), "a whole number", 1'000'000'000, ShowCount);
+    return KeepNumber(field, ReadNumber(text_), "a whole number", setting_.most, ShowCount);
   }
   std::optional<Error> operator()(std::string Config::*field) {
     config_.*field = text_;
@@ -355,8 +357,9 @@ std::string Show(const Setting& setting, const Config& config) {
         return value.host.empty() ? "" : RedactedUrl(value);
       } else if constexpr (std::is_same_v<T, std::vector<ListenAddress>>) {
         std::string list;
-        for (const ListenAddress& each : value)
+        for (const ListenAddress& each : value) {
           list += (list.empty() ? "" : ",") + ShowAddress(each);
+        }
         return list;
       } else if constexpr (std::is_same_v<T, std::optional<ListenAddress>>) {
         return value ? ShowAddress(*value) : "";

@@ -142,20 +142,19 @@ std::optional<Error> CheckEncryption(std::string_view name, std::string_view val
 }
 
 std::optional<Error> SetParameter(UpstreamUrl& url, std::string name, std::string value) {
-  if (name == "user")
+  if (name == "port") return SetPort(url, value);
+  if (auto error = CheckEncryption(name, value)) return error;
+  if (name == "user") {
     url.user = std::move(value);
-  else if (name == "password")
+  } else if (name == "password") {
     url.password = std::move(value);
-  else if (name == "host")
+  } else if (name == "host") {
     url.host = std::move(value);
-  else if (name == "dbname")
+  } else if (name == "dbname") {
     url.database = std::move(value);
-  else if (name == "port")
-    return SetPort(url, value);
-  else if (auto error = CheckEncryption(name, value))
-    return error;
-  else if (name != "sslmode")
+  } else if (name != "sslmode") {
     url.parameters.emplace_back(std::move(name), std::move(value));
+  }
   return std::nullopt;
 }
 

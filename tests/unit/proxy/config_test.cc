@@ -140,6 +140,8 @@ TEST(ConfigTest, Counts) {
   EXPECT_EQ(With({"--default-pool-size", "7"}).default_pool_size, 7u);
   EXPECT_EQ(RefusalWith({"--default-pool-size=0"}),
             "--default-pool-size: expected between 1 and 1000000000, got \"0\"");
+  EXPECT_EQ(RefusalWith({"--max-client-connections=1000001"}),
+            "--max-client-connections: expected between 1 and 1000000, got \"1000001\"");
   EXPECT_EQ(RefusalWith({"--default-pool-size=many"}),
             "--default-pool-size: expected a whole number, got \"many\"");
 }
