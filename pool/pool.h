@@ -59,7 +59,6 @@ class Pool {
   // The server lets this user in without a challenge, or the proxy knows its password: the pool may open
   // connections by itself.
   bool can_log_in = false;
-  size_t logins_in_flight = 0;
 
  private:
   std::string key_;

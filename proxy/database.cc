@@ -60,6 +60,7 @@ void Database::SettleOrphans(const std::vector<uint32_t>& alive, bool all) {
   std::erase_if(orphans_, [&](const OrphanedWrites& orphan) {
     if (!all && std::find(alive.begin(), alive.end(), orphan.pid) != alive.end()) return false;
     for (const cache::CounterIndex counter : orphan.counters) versions_->EndWrite(counter);
+    needs_recheck_ = true;  // it may have been DDL
     return true;
   });
 }
@@ -70,6 +71,7 @@ bool Database::OnPoll(const catalog::PollAnswer& answer) {
   SettleOrphans(answer.alive, false);
   in_recovery_ = answer.in_recovery;
   if (answer.conf_load_time != conf_load_time_) {
+    reloaded_ = !conf_load_time_.empty();
     conf_load_time_ = answer.conf_load_time;
   }
   if (catalog_ != nullptr && answer.fingerprint == fingerprint_) {

@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cache/versions.h"
@@ -75,6 +76,8 @@ class Database {
   bool OnLoaded(std::shared_ptr<const catalog::Catalog> catalog, const std::string& before,
                 const std::string& after, uint64_t counter_word);
   const std::string& conf_load_time() const { return conf_load_time_; }
+  // Whether the server has reloaded its configuration since the last call.
+  bool TakeReloaded() { return std::exchange(reloaded_, false); }
   bool in_recovery() const { return in_recovery_; }
 
   StatementBook book;
@@ -97,6 +100,7 @@ class Database {
   std::string fingerprint_;  // of catalog_
   std::string postmaster_start_time_;
   std::string conf_load_time_;
+  bool reloaded_ = false;
   std::vector<OrphanedWrites> orphans_;
 };
 

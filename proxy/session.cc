@@ -229,8 +229,12 @@ void Session::OnServerLost(const Error& error, TimePoint) {
 void Session::OnLeased(pool::ServerConnection* server, TimePoint now) {
   server_ = server;
   server_->client = id_;
+  shared_.statistics->wait_time += now - wait_since_;
   SyncParameters();
-  if (!environment_) AdoptEnvironment();
+  if (!environment_ || (server_->environment &&
+                        environment_->conf_load_time != server_->environment->conf_load_time)) {
+    AdoptEnvironment();
+  }
   Resume(now);
 }
 
@@ -287,6 +291,10 @@ void Session::OnDrain(TimePoint) {
     return Fatal({"57P01", "pgsidecar is shutting down", "", ""});
   }
   MaybeRelease();
+}
+
+void Session::OnSettingsReloaded() {
+  if (bypass_.empty()) environment_.reset();
 }
 
 void Session::OnServerTaken() { server_ = nullptr; }

@@ -121,6 +121,9 @@ class Session {
   void OnDrain(TimePoint now);
   // A console command's answer.
   void OnConsoleAnswer(const LocalAnswer& answer, TimePoint now);
+  // The server has reloaded its configuration: what this session's settings are is not known until it
+  // holds a server connection that has been asked again.
+  void OnSettingsReloaded();
   // Writes of this session count as writes to anything (the catalog has moved under them).
   void Escalate(Database* database);
 
@@ -181,10 +184,10 @@ class Session {
   struct Expected {
     Reply kind;
     bool own = false;  // the answer is not the client's
-    std::string name;  // of the client's statement, for kParse and kClose
-    std::shared_ptr<ClientStatement> statement;  // for kParse, kDescribeStatement
-    std::shared_ptr<ClientStatement> previous;   // what `name` meant before, to be restored on error
-    std::unique_ptr<Error> error;                // for kForcedError
+    std::string name{};  // of the client's statement, for kParse and kClose
+    std::shared_ptr<ClientStatement> statement{};  // for kParse, kDescribeStatement
+    std::shared_ptr<ClientStatement> previous{};   // what `name` meant before, restored on error
+    std::unique_ptr<Error> error{};                // for kForcedError
   };
   struct Batch {
     std::unique_ptr<cache::Fill> fill;

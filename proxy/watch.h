@@ -35,6 +35,7 @@ class Watch {
   // The own query has ended; `now` is when.
   void OnIdleAgain(TimePoint now);
 
+  Database* database() const { return database_; }
   pool::ServerConnection* server() const { return server_; }
   bool connected() const { return ready_; }
   // Whether the catalog, or who the server is, has moved since the last call: then writes that are

@@ -1,0 +1,304 @@
+#include "proxy/console.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "proxy/hub.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+using Value = std::optional<std::string>;
+using Row = std::vector<Value>;
+
+Value Text(std::string_view text) { return std::string(text); }
+template <typename Number>
+Value Count(Number number) {
+  return std::to_string(number);
+}
+std::string Milliseconds(Duration duration) {
+  const auto tenths = duration.count() / 100;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
+}
+std::string Seconds(Duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
+}
+
+// Every figure of the proxy once, for SHOW STATS, SHOW CACHE and /metrics.
+struct Figure {
+  std::string_view name;
+  std::string_view help;
+  bool counter;  // else a gauge
+  uint64_t value;
+};
+
+std::vector<Figure> StatsFigures(const Hub& hub) {
+  const Statistics& s = hub.statistics();
+  return {
+      {"client_connections_total", "Client connections accepted", true, s.client_connections},
+      {"client_logins_total", "Clients that the server let in", true, s.client_logins},
+      {"server_connections_total", "Server connections opened", true, s.server_connections},
+      {"clients", "Client connections now", false, hub.sessions().size()},
+      {"servers", "Server connections now", false, hub.servers().size()},
+      {"requests_total", "Queries and extended-protocol requests", true, s.requests},
+      {"hits_total", "Requests answered from the cache", true, s.hits},
+      {"misses_total", "Cacheable requests that the server answered", true, s.misses},
+      {"bypasses_total", "Requests that the cache had no part in", true, s.bypasses},
+      {"writes_total", "Requests that moved versions", true, s.writes},
+      {"writes_to_anything_total", "Of these, writes that the analysis could not bound", true,
+       s.writes_to_anything},
+      {"flights_followed_total", "Requests that waited for another's fill", true,
+       s.flights_followed},
+      {"replays_total", "Statements prepared again on another server connection", true, s.replays},
+      {"pins_total", "Sessions that keep their server connection", true, s.pins},
+      {"cancels_total", "Cancel requests sent to the server", true, s.cancels},
+      {"client_errors_total", "Client connections ended by an error of the proxy's", true,
+       s.errors},
+      {"server_waits_total", "Requests that waited for a server connection", true, s.waits},
+      {"server_wait_microseconds_total", "How long they waited", true,
+       static_cast<uint64_t>(s.wait_time.count())},
+      {"server_time_saved_microseconds_total", "Server time that hits did not need", true,
+       static_cast<uint64_t>(s.server_time_saved.count())},
+      {"received_bytes_total", "Bytes from clients", true, s.bytes_from_clients},
+      {"sent_bytes_total", "Bytes to clients", true, s.bytes_to_clients},
+      {"server_received_bytes_total", "Bytes from the server", true, s.bytes_from_servers},
+      {"server_sent_bytes_total", "Bytes to the server", true, s.bytes_to_servers},
+  };
+}
+
+std::vector<Figure> CacheFigures(const Hub& hub) {
+  const cache::StoreStats store = hub.store().Stats();
+  const Statistics& s = hub.statistics();
+  return {
+      {"cache_entries", "Entries now", false, store.entries},
+      {"cache_bytes", "Bytes now, bookkeeping included", false, store.bytes},
+      {"cache_lookups_hit_total", "Lookups that found a valid entry", true, store.hits},
+      {"cache_lookups_miss_total", "Lookups that found none", true, store.misses},
+      {"cache_invalidations_total", "Entries found invalidated by a write", true, store.stale},
+      {"cache_expirations_total", "Entries found past their age", true, store.expired},
+      {"cache_stored_total", "Results stored", true, store.stored},
+      {"cache_evictions_total", "Entries dropped to make room", true, store.evicted},
+      {"cache_swept_total", "Dead entries dropped in the background", true, store.swept},
+      {"cache_rejected_large_total", "Results larger than the cache", true, store.rejected_large},
+      {"cache_fills_abandoned_total", "Fills that could not be stored", true, s.fills_abandoned},
+      {"cache_fills_in_flight", "Fills that others may wait for", false, hub.flights().in_flight()},
+  };
+}
+
+LocalAnswer Show(std::vector<std::string> columns, std::vector<Row> rows) {
+  return {.columns = std::move(columns), .rows = std::move(rows), .tag = "SHOW", .error = {}};
+}
+
+LocalAnswer ShowFigures(const std::vector<Figure>& figures) {
+  std::vector<Row> rows;
+  for (const Figure& figure : figures) {
+    rows.push_back({Text(figure.name), Count(figure.value), Text(figure.help)});
+  }
+  return Show({"name", "value", "description"}, std::move(rows));
+}
+
+LocalAnswer ShowPools(const Hub& hub, TimePoint now) {
+  std::vector<Row> rows;
+  for (const auto& [key, pool] : hub.pools()) {
+    size_t active = 0;
+    size_t pinned = 0;
+    for (const auto& [id, server] : hub.servers()) {
+      active += server->pool == pool.get() && server->state() == pool::ServerState::kLeased;
+    }
+    for (const auto& [id, session] : hub.sessions()) {
+      pinned += session->pool() == pool.get() && session->pin() != catalog::Pin::kNone;
+    }
+    const Duration waited =
+        pool->waiters().empty() ? Duration{0} : now - pool->waiters().front().since;
+    rows.push_back({Text(pool->database()), Text(pool->user()), Count(pool->clients),
+                    Count(pool->waiters().size()), Count(active), Count(pool->idle().size()),
+                    Count(pool->size()), Count(pinned), Milliseconds(waited)});
+  }
+  return Show({"database", "user", "cl_total", "cl_waiting", "sv_active", "sv_idle", "sv_total",
+               "cl_pinned", "maxwait_ms"},
+              std::move(rows));
+}
+
+LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
+  std::vector<Row> rows;
+  for (const auto& [id, session] : hub.sessions()) {
+    const std::string* user = session->startup().Find("user");
+    const std::string* application = session->startup().Find("application_name");
+    rows.push_back({Count(id), Text(session->peer()), user ? Value(*user) : Value(),
+                    session->database() ? Value(session->database()->name()) : Value(),
+                    application ? Value(*application) : Value(),
+                    Text(SessionStateName(session->state())),
+                    Text(session->in_transaction() ? "transaction"
+                         : session->busy()         ? "query"
+                                                   : "idle"),
+                    session->server() ? Count(session->server()->id()) : Value(),
+                    session->pin() == catalog::Pin::kNone ? Value() : Text(PinName(session->pin())),
+                    session->bypass().empty() ? Value() : Text(session->bypass()),
+                    Seconds(now - session->connected_at())});
+  }
+  return Show({"id", "addr", "user", "database", "application_name", "state", "activity",
+               "server_id", "pinned_because", "bypass_because", "age_seconds"},
+              std::move(rows));
+}
+
+LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
+  std::vector<Row> rows;
+  for (const auto& [id, server] : hub.servers()) {
+    const std::string* user = server->startup().Find("user");
+    const std::string* database = server->startup().Find("database");
+    rows.push_back({Count(id), user ? Value(*user) : Value(), database ? Value(*database) : Value(),
+                    Text(ServerStateName(server->state())),
+                    Text(server->pool ? "pool" : server->client ? "login" : "catalog"),
+                    Count(server->pid), server->client ? Count(server->client) : Value(),
+                    Count(server->statements().size()), Seconds(now - server->created_at),
+                    Seconds(now - server->used_at)});
+  }
+  return Show({"id", "user", "database", "state", "purpose", "remote_pid", "client_id",
+               "prepared_statements", "age_seconds", "idle_seconds"},
+              std::move(rows));
+}
+
+LocalAnswer ShowStatements(const Hub& hub) {
+  constexpr size_t kMaxRows = 1000;
+  std::vector<std::pair<const Database*, const StatementRecord*>> all;
+  for (const auto& database : hub.databases()) {
+    for (const auto& record : database->book.records()) {
+      if (record->counts.calls > 0) all.emplace_back(database.get(), record.get());
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return a.second->counts.calls > b.second->counts.calls;
+  });
+  if (all.size() > kMaxRows) all.resize(kMaxRows);
+  std::vector<Row> rows;
+  for (const auto& [database, record] : all) {
+    const CallCounts& counts = record->counts;
+    rows.push_back({Text(database->name()), Count(counts.calls), Count(counts.hits),
+                    Count(counts.misses), Count(counts.bypasses),
+                    Milliseconds(counts.server_time_saved),
+                    counts.last_bypass.empty() ? Value() : Text(counts.last_bypass),
+                    Text(record->text())});
+  }
+  return Show({"database", "calls", "hits", "misses", "bypasses", "saved_ms", "bypass_because",
+               "query"},
+              std::move(rows));
+}
+
+LocalAnswer ShowDatabases(const Hub& hub) {
+  std::vector<Row> rows;
+  for (const auto& database : hub.databases()) {
+    rows.push_back({Text(database->name()), Text(database->usable() ? "yes" : "no"),
+                    Count(database->catalog_version()), Count(database->book.records().size()),
+                    Count(database->orphans().size())});
+  }
+  return Show({"database", "cache_usable", "catalog_version", "statements", "orphaned_writes"},
+              std::move(rows));
+}
+
+LocalAnswer ShowConfig(const Hub& hub) {
+  std::vector<Row> rows;
+  for (const ConfigRow& row : Describe(hub.config())) {
+    rows.push_back({Text(row.name), Text(row.value), Text(row.default_value),
+                    Text(row.description)});
+  }
+  return Show({"key", "value", "default", "description"}, std::move(rows));
+}
+
+LocalAnswer ShowVersion(const Hub&) {
+  return Show({"version"}, {{"pgsidecar " + std::string(kVersion)}});
+}
+
+using Command = LocalAnswer (*)(Hub&, TimePoint);
+
+struct NamedCommand {
+  std::string_view words;
+  Command run;
+  std::string_view help;
+};
+
+LocalAnswer ShowHelp(Hub&, TimePoint);
+
+constexpr std::array<NamedCommand, 11> kCommands = {{
+    {"SHOW STATS", [](Hub& hub, TimePoint) { return ShowFigures(StatsFigures(hub)); },
+     "what the proxy has done since its start"},
+    {"SHOW CACHE", [](Hub& hub, TimePoint) { return ShowFigures(CacheFigures(hub)); },
+     "what the cache holds and has done"},
+    {"SHOW POOLS", [](Hub& hub, TimePoint now) { return ShowPools(hub, now); },
+     "server connections by user and database"},
+    {"SHOW CLIENTS", [](Hub& hub, TimePoint now) { return ShowClients(hub, now); },
+     "client connections"},
+    {"SHOW SERVERS", [](Hub& hub, TimePoint now) { return ShowServers(hub, now); },
+     "server connections"},
+    {"SHOW STATEMENTS", [](Hub& hub, TimePoint) { return ShowStatements(hub); },
+     "calls, hits and refusals by statement, most called first"},
+    {"SHOW DATABASES", [](Hub& hub, TimePoint) { return ShowDatabases(hub); },
+     "whose catalog is loaded"},
+    {"SHOW CONFIG", [](Hub& hub, TimePoint) { return ShowConfig(hub); }, "the configuration"},
+    {"SHOW VERSION", [](Hub& hub, TimePoint) { return ShowVersion(hub); }, "the version"},
+    {"SHOW HELP", ShowHelp, "this list"},
+    {"FLUSH",
+     [](Hub& hub, TimePoint) {
+       return LocalAnswer{.columns = {},
+                          .rows = {},
+                          .tag = "FLUSH " + std::to_string(hub.Flush()),
+                          .error = {}};
+     },
+     "drops everything that is cached"},
+}};
+
+LocalAnswer ShowHelp(Hub&, TimePoint) {
+  std::vector<Row> rows;
+  for (const NamedCommand& command : kCommands) {
+    rows.push_back({Text(command.words), Text(command.help)});
+  }
+  return Show({"command", "description"}, std::move(rows));
+}
+
+// Upper case, one blank between words, no semicolon.
+std::string Normalize(std::string_view sql) {
+  std::string words;
+  for (const char c : sql) {
+    if (c == ';' || std::isspace(static_cast<unsigned char>(c)) != 0) {
+      if (!words.empty() && words.back() != ' ') words.push_back(' ');
+    } else {
+      words.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
+    }
+  }
+  while (!words.empty() && words.back() == ' ') words.pop_back();
+  return words;
+}
+
+}  // namespace
+
+LocalAnswer RunConsole(Hub& hub, std::string_view sql, TimePoint now) {
+  const std::string words = Normalize(sql);
+  if (words.empty()) return {};
+  for (const NamedCommand& command : kCommands) {
+    if (words == command.words) return command.run(hub, now);
+  }
+  LocalAnswer answer;
+  answer.error = Error{"42601", "invalid console command \"" + std::string(sql) + "\"", "",
+                       "Use SHOW HELP to see the available commands."};
+  return answer;
+}
+
+std::string Metrics(const Hub& hub) {
+  std::string text;
+  const auto append = [&text](const std::vector<Figure>& figures) {
+    for (const Figure& figure : figures) {
+      const std::string name = "pgsidecar_" + std::string(figure.name);
+      text += "# HELP " + name + " " + std::string(figure.help) + "\n";
+      text += "# TYPE " + name + (figure.counter ? " counter\n" : " gauge\n");
+      text += name + " " + std::to_string(figure.value) + "\n";
+    }
+  };
+  append(StatsFigures(hub));
+  append(CacheFigures(hub));
+  return text;
+}
+
+}  // namespace pgsidecar::proxy

@@ -1,0 +1,26 @@
+// The admin console: what psql sees that connects to the database `pgsidecar`. Commands and columns
+// follow PgBouncer's habit.
+
+#ifndef PGSIDECAR_PROXY_CONSOLE_H_
+#define PGSIDECAR_PROXY_CONSOLE_H_
+
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "proxy/local_answer.h"
+
+namespace pgsidecar::proxy {
+
+class Hub;
+
+// Runs one console command: SHOW STATS | CACHE | POOLS | CLIENTS | SERVERS | STATEMENTS | DATABASES |
+// CONFIG | VERSION | HELP, FLUSH. 42601 for anything else.
+LocalAnswer RunConsole(Hub& hub, std::string_view sql, TimePoint now);
+
+// The same figures in Prometheus' text exposition format.
+std::string Metrics(const Hub& hub);
+
+}  // namespace pgsidecar::proxy
+
+#endif  // PGSIDECAR_PROXY_CONSOLE_H_

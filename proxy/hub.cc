@@ -1,0 +1,632 @@
+#include "proxy/hub.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "pgwire/frontend.h"
+#include "proxy/console.h"
+
+namespace pgsidecar::proxy {
+
+using pool::ServerConnection;
+using pool::ServerState;
+
+Hub::Hub(const Config* config, Random random)
+    : config_(config),
+      random_(std::move(random)),
+      store_(cache::StoreOptions{.max_bytes = config->cache_bytes,
+                                 .max_entries = config->cache_entries},
+             &versions_),
+      flights_(&versions_) {
+  shared_ = {.config = config,
+             .versions = &versions_,
+             .store = &store_,
+             .flights = &flights_,
+             .prepared = &prepared_,
+             .statistics = &statistics_,
+             .databases = &databases_};
+  DatabaseNamed(config->upstream.database, TimePoint{});
+}
+
+Hub::~Hub() = default;
+
+Session* Hub::FindSession(ClientId id) {
+  const auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+ServerConnection* Hub::FindServer(ServerId id) {
+  const auto it = servers_.find(id);
+  return it == servers_.end() ? nullptr : it->second.get();
+}
+
+bool Hub::ready() const {
+  return !draining_ && !watches_.empty() && watches_.front()->connected();
+}
+
+bool Hub::WantsServerBytes(const ServerConnection& server) {
+  const Session* session = FindSession(server.client);
+  return session == nullptr || session->server() != &server ||
+         session->client_out.bytes() < config_->client_buffer_bytes;
+}
+
+// --- clients ---
+
+ClientId Hub::OnClientOpened(bool trusted_listener, std::string peer, TimePoint now) {
+  const ClientId id = next_id_++;
+  ++statistics_.client_connections;
+  const bool full = sessions_.size() >= config_->max_client_connections;
+  auto session =
+      std::make_unique<Session>(id, shared_, trusted_listener, std::move(peer), now);
+  Session* raw = session.get();
+  sessions_.emplace(id, std::move(session));
+  if (full) {
+    raw->OnLoginFailed({"53300", "sorry, too many clients already",
+                        "max_client_connections is reached.", ""},
+                       now);
+  } else if (draining_) {
+    raw->OnDrain(now);
+  }
+  Settle(raw, now);
+  return id;
+}
+
+void Hub::OnClientBytes(ClientId id, std::string_view bytes, TimePoint now) {
+  Session* session = FindSession(id);
+  if (session == nullptr) return;
+  session->OnClientBytes(bytes, now);
+  Settle(session, now);
+}
+
+void Hub::OnClientGone(ClientId id, TimePoint now) {
+  Session* session = FindSession(id);
+  if (session == nullptr) return;
+  session->OnClientGone(now);
+  Settle(session, now);
+}
+
+void Hub::Settle(Session* session, TimePoint now) {
+  unsettled_.push_back(session->id());
+  if (settling_) return;
+  settling_ = true;
+  while (!unsettled_.empty()) {
+    const ClientId id = unsettled_.front();
+    unsettled_.pop_front();
+    if (Session* next = FindSession(id)) SettleOne(next, now);
+  }
+  settling_ = false;
+}
+
+void Hub::SettleOne(Session* session, TimePoint now) {
+  const ClientId id = session->id();
+  if (session->server() != nullptr) TouchServer(session->server()->id());
+  while (session->has_actions() || session->wants_console_answer()) {
+    for (const Action action : session->TakeActions()) Perform(session, action, now);
+    if (session->wants_console_answer()) {
+      session->OnConsoleAnswer(RunConsole(*this, session->console_sql(), now), now);
+    }
+  }
+  if (session->state() == SessionState::kClosed && session->server() == nullptr) {
+    EndSession(session);
+    return;
+  }
+  if (session->server() != nullptr) TouchServer(session->server()->id());
+  Touch(id);
+}
+
+void Hub::EndSession(Session* session) {
+  if (session->pool() != nullptr) {
+    session->pool()->Leave(session->id());
+    --session->pool()->clients;
+  }
+  std::erase(waiting_logins_, session->id());
+  sessions_.erase(session->id());
+}
+
+void Hub::Perform(Session* session, Action action, TimePoint now) {
+  switch (action) {
+    case Action::kLogIn:
+      return LogIn(session, now);
+    case Action::kProbe:
+      return Probe(session->server());
+    case Action::kForwardCancel:
+      return ForwardCancel(*session, now);
+    case Action::kLease:
+      return Lease(session, now);
+    case Action::kRelease:
+    case Action::kReleaseDirty:
+    case Action::kDropServer:
+      return TakeBack(session, action, now);
+    case Action::kCancelServer:
+      return SendCancel(session->server());
+    case Action::kCatalogChanged:
+      EscalateAll(nullptr);
+      return TickWatches(now);
+    case Action::kWakeWaiters:
+      for (const cache::WaiterId waiter : session->TakeWoken()) {
+        if (Session* woken = FindSession(waiter)) {
+          woken->OnFlightLanded(now);
+          Settle(woken, now);
+        }
+      }
+      return;
+    case Action::kClose:
+      actions_.push_back({NetAction::Kind::kCloseClient, session->id(),
+                          std::exchange(session->client_out, {})});
+      return;
+  }
+}
+
+// --- logins ---
+
+void Hub::LogIn(Session* session, TimePoint now) {
+  if (!MakeRoom(now)) {
+    waiting_logins_.push_back(session->id());
+    return;
+  }
+  OpenServer(session->startup(), now)->client = session->id();
+}
+
+// A server connection has gone: the next login that waits for room.
+void Hub::NextLogin(TimePoint now) {
+  while (!waiting_logins_.empty() && MakeRoom(now)) {
+    Session* session = FindSession(waiting_logins_.front());
+    waiting_logins_.pop_front();
+    if (session != nullptr && session->state() == SessionState::kLoggingIn) LogIn(session, now);
+  }
+}
+
+ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, TimePoint now) {
+  const ServerId id = next_id_++;
+  auto server = std::make_unique<ServerConnection>(id, startup, now);
+  ServerConnection* raw = server.get();
+  servers_.emplace(id, std::move(server));
+  ++statistics_.server_connections;
+  actions_.push_back({NetAction::Kind::kConnectServer, id, {}});
+  return raw;
+}
+
+// Whether one more server connection may be opened; closes the one that has been idle longest if that is
+// what it takes.
+bool Hub::MakeRoom(TimePoint now) {
+  if (servers_.size() - watches_.size() < config_->max_server_connections) return true;
+  ServerConnection* oldest = nullptr;
+  for (const auto& [key, pool] : pools_) {
+    if (pool->idle().empty()) continue;
+    ServerConnection* candidate = pool->idle().front();
+    if (oldest == nullptr || candidate->used_at < oldest->used_at) oldest = candidate;
+  }
+  if (oldest == nullptr) return false;
+  CloseServer(oldest, now);
+  return true;
+}
+
+void Hub::Probe(ServerConnection* server) {
+  if (server == nullptr) return;
+  auto answer = std::make_shared<std::optional<catalog::ProbeAnswer>>();
+  server->StartQuery(
+      catalog::ProbeQuery(),
+      [answer](size_t, catalog::Row row) {
+        Result<catalog::ProbeAnswer> read = catalog::ReadProbeRow(row);
+        if (read.ok()) *answer = *std::move(read);
+      },
+      [server, answer](const Error*) {
+        if (!answer->has_value()) return;
+        catalog::ProbeAnswer& probe = **answer;
+        server->environment = pool::Environment{
+            .fingerprint = std::move(probe.environment),
+            .login_settings = std::move(probe.login_settings),
+            .search_path = std::move(probe.search_path),
+            .session_user = std::move(probe.session_user),
+            .current_user = std::move(probe.current_user),
+            .conf_load_time = std::move(probe.conf_load_time),
+            .database = probe.database,
+            .read_committed = probe.default_isolation == "read committed",
+            .uncacheable_because = std::move(probe.uncacheable_because)};
+      });
+  TouchServer(server->id());
+}
+
+pool::Pool* Hub::PoolFor(const ServerConnection& server) {
+  const std::string_view settings =
+      server.environment ? std::string_view(server.environment->login_settings) : "";
+  std::string key = pool::PoolKey(server.startup(), settings);
+  auto& pool = pools_[key];
+  if (pool == nullptr) pool = std::make_unique<pool::Pool>(key, server.startup());
+  return pool.get();
+}
+
+// The probe of a connection has ended. One without an answer is used all the same: its settings are not
+// known, and nothing is cached on it.
+void Hub::OnProbed(ServerConnection* server, TimePoint now) {
+  pool::Pool* pool = PoolFor(*server);
+  Session* session = FindSession(server->client);
+  if (server->pool == nullptr) {
+    pool->Adopt(server);
+    if (!server->challenged) pool->can_log_in = true;
+  } else if (server->pool != pool) {
+    // Opened for a pool whose settings have changed in between.
+    return CloseServer(server, now);
+  }
+  if (session != nullptr && session->state() == SessionState::kLoggingIn) {
+    return CompleteLogin(session, server, now);
+  }
+  if (session != nullptr) return Give(server, session, now);
+  server->MoveTo(ServerState::kIdle);
+  PutBack(server, now);
+}
+
+void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint now) {
+  // Protocol 3.2 takes keys of up to 256 bytes; 3.0 has exactly four.
+  const size_t key_bytes = server->cancel_key.size() > 4 ? 32 : 4;
+  ++server->pool->clients;
+  session->OnLoggedIn(server->pool, DatabaseNamed(server->pool->database(), now), server->pid,
+                      random_(key_bytes), now);
+  Settle(session, now);
+}
+
+// --- leases ---
+
+void Hub::Lease(Session* session, TimePoint now) {
+  pool::Pool* pool = session->pool();
+  ServerConnection* server = pool->waiters().empty() ? pool->TakeIdle() : nullptr;
+  if (server != nullptr) return Offer(server, session, now);
+  ++statistics_.waits;
+  pool->Enqueue(session->id(), now);
+  if (!Grow(pool, now) && pool->size() == 0) FailWaiters(pool, now);
+}
+
+bool Hub::Grow(pool::Pool* pool, TimePoint now) {
+  if (!pool->can_log_in || pool->size() >= config_->default_pool_size || !MakeRoom(now)) {
+    return false;
+  }
+  ServerConnection* server = OpenServer(pool->startup(), now);
+  pool->Adopt(server);
+  return true;
+}
+
+// Nobody can open a connection for them: under passthrough only a client's own login can.
+void Hub::FailWaiters(pool::Pool* pool, TimePoint now) {
+  while (!pool->waiters().empty()) {
+    Session* session = FindSession(pool->NextWaiter());
+    if (session == nullptr) continue;
+    session->OnLeaseFailed({"57P01", "terminating connection: the server connection is gone",
+                            "The server has to judge a new login.", "Connect again."},
+                           now);
+    Settle(session, now);
+  }
+}
+
+// An idle connection goes to a session; first it is asked anew what it holds if that is not known, as after
+// a reload of the server's configuration.
+void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
+  server->client = session->id();
+  if (server->environment) return Give(server, session, now);
+  server->MoveTo(ServerState::kProbing);
+  Probe(server);
+}
+
+void Hub::Give(ServerConnection* server, Session* session, TimePoint now) {
+  server->MoveTo(ServerState::kLeased);
+  session->OnLeased(server, now);
+  Settle(session, now);
+}
+
+void Hub::TakeBack(Session* session, Action how, TimePoint now) {
+  ServerConnection* server = session->server();
+  if (server == nullptr) return;
+  KeepOrphans(session, *server);
+  session->OnServerTaken();
+  server->client = 0;
+  if (how == Action::kDropServer) return CloseServer(server, now);
+  if (how == Action::kRelease && server->cancels_in_flight == 0) {
+    server->MoveTo(ServerState::kIdle);
+    return PutBack(server, now);
+  }
+  server->MoveTo(ServerState::kSettling);
+  if (how == Action::kReleaseDirty) server->StartQuery("ROLLBACK", {}, {});
+  TouchServer(server->id());
+}
+
+// An idle connection: to whoever waits, or into the pool, or closed if there are too many.
+void Hub::PutBack(ServerConnection* server, TimePoint now) {
+  pool::Pool* pool = server->pool;
+  const bool surplus = pool->size() > config_->default_pool_size;
+  const bool old = now - server->created_at > config_->server_lifetime &&
+                   (pool->can_log_in || pool->size() > 1);
+  if (draining_ || surplus || old) {
+    CloseServer(server, now);
+    if (!pool->waiters().empty()) Grow(pool, now);
+    return;
+  }
+  const Database* database = DatabaseNamed(pool->database(), now);
+  if (server->environment && server->environment->conf_load_time != database->conf_load_time() &&
+      !database->conf_load_time().empty()) {
+    server->environment.reset();
+  }
+  while (!pool->waiters().empty()) {
+    Session* session = FindSession(pool->NextWaiter());
+    if (session != nullptr) return Offer(server, session, now);
+  }
+  pool->PutIdle(server, now);
+  if (!waiting_logins_.empty()) NextLogin(now);
+}
+
+void Hub::KeepOrphans(Session* session, const ServerConnection& server) {
+  std::vector<cache::CounterIndex> counters = session->TakeOrphanedWrites();
+  if (counters.empty()) return;
+  // Without a database there is no login, and without a login nothing is written.
+  session->database()->AddOrphan({server.pid, std::move(counters)});
+}
+
+// --- servers ---
+
+void Hub::OnServerConnected(ServerId id, TimePoint now) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  if (Session* session = FindSession(server->client)) {
+    session->OnLoginServer(server, now);
+    return Settle(session, now);
+  }
+  if (WatchOf(*server) == nullptr && server->pool == nullptr) return CloseServer(server, now);
+  server->MoveTo(ServerState::kLoggingIn);
+  const UpstreamUrl& upstream = config_->upstream;
+  const std::string* user = server->startup().Find("user");
+  server->StartOwnLogin(user != nullptr && *user == upstream.user ? upstream.password : "");
+  TouchServer(id);
+}
+
+void Hub::OnServerConnectFailed(ServerId id, const Error& error, TimePoint now) {
+  OnServerGone(id, error, now);
+}
+
+void Hub::OnServerBytes(ServerId id, std::string_view bytes, TimePoint now) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  Session* session = FindSession(server->client);
+  const bool relayed = server->state() == ServerState::kLoggingIn && session != nullptr;
+  if (relayed || server->state() == ServerState::kLeased) {
+    session->OnServerBytes(bytes, now);
+    return Settle(session, now);
+  }
+  OnServerEvent(server, server->OnBytes(bytes), now);
+}
+
+void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event, TimePoint now) {
+  using Event = ServerConnection::Event;
+  Watch* watch = WatchOf(*server);
+  TouchServer(server->id());
+  switch (event) {
+    case Event::kNone:
+      return;
+    case Event::kSettingsChanged:
+      server->environment.reset();
+      return;
+    case Event::kFailed:
+      return OnServerGone(server->id(), server->error(), now);
+    case Event::kLoggedIn:
+      if (watch != nullptr) {
+        server->MoveTo(ServerState::kIdle);
+        watch->OnLoggedIn();
+        return watch->Tick(now);
+      }
+      server->MoveTo(ServerState::kProbing);
+      return Probe(server);
+    case Event::kIdleAgain:
+      break;
+  }
+  if (watch != nullptr) {
+    watch->OnIdleAgain(now);
+    OnWatched(watch);
+  } else if (server->state() == ServerState::kProbing) {
+    OnProbed(server, now);
+  } else if (server->state() == ServerState::kSettling && server->cancels_in_flight == 0) {
+    server->MoveTo(ServerState::kIdle);
+    PutBack(server, now);
+  }
+}
+
+void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  server->OnLost(error);
+  if (Watch* watch = WatchOf(*server)) {
+    watch->OnLost(server->error(), now);
+    EscalateAll(nullptr);
+  }
+  Session* session = FindSession(server->client);
+  if (session != nullptr) {
+    if (session->server() == server) {
+      session->OnServerLost(error, now);
+      KeepOrphans(session, *server);
+    } else {
+      session->OnLoginFailed(error, now);
+    }
+  }
+  server->client = 0;
+  pool::Pool* pool = server->pool;
+  CloseServer(server, now);
+  if (pool != nullptr && !pool->waiters().empty() && !Grow(pool, now) && pool->size() == 0) {
+    FailWaiters(pool, now);
+  }
+  if (session != nullptr) Settle(session, now);
+  NextLogin(now);
+}
+
+void Hub::CloseServer(ServerConnection* server, TimePoint) {
+  if (server->pool != nullptr) {
+    server->pool->Remove(server);
+  }
+  Outbox last;
+  // A session that has come to life is ended as libpq ends it.
+  if (server->state() == ServerState::kIdle || server->state() == ServerState::kLeased) {
+    last.Emit([](std::string& to) { pgwire::EncodeEmpty(to, pgwire::frontend_type::kTerminate); });
+  }
+  server->MoveTo(ServerState::kClosed);
+  actions_.push_back({NetAction::Kind::kCloseServer, server->id(), std::move(last)});
+  servers_.erase(server->id());
+}
+
+// --- cancel ---
+
+void Hub::SendCancel(ServerConnection* server) {
+  if (server == nullptr || server->cancel_key.empty()) return;
+  ++statistics_.cancels;
+  ++server->cancels_in_flight;
+  Outbox bytes;
+  bytes.Emit([&](std::string& to) {
+    pgwire::CancelRequest{server->pid, server->cancel_key}.Encode(to);
+  });
+  actions_.push_back({NetAction::Kind::kSendCancel, server->id(), std::move(bytes)});
+}
+
+// The cancel request has been taken by the server: what it hits, it has hit.
+void Hub::OnCancelSent(ServerId id, TimePoint now) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  --server->cancels_in_flight;
+  if (server->state() != ServerState::kSettling || server->cancels_in_flight > 0 ||
+      server->querying()) {
+    return;
+  }
+  server->MoveTo(ServerState::kIdle);
+  PutBack(server, now);
+}
+
+void Hub::ForwardCancel(const Session& from, TimePoint now) {
+  const pgwire::CancelRequest& request = from.cancel_request();
+  for (const auto& [id, session] : sessions_) {
+    if (session->pid() != request.pid || session->cancel_key() != request.key) continue;
+    session->OnCancelRequest(now);
+    return Settle(session.get(), now);
+  }
+}
+
+// --- databases ---
+
+Database* Hub::DatabaseNamed(const std::string& name, TimePoint now) {
+  for (const auto& database : databases_) {
+    if (database->name() == name) return database.get();
+  }
+  databases_.push_back(std::make_unique<Database>(name, &versions_));
+  watches_.push_back(
+      std::make_unique<Watch>(databases_.back().get(), config_->catalog_poll_interval));
+  TickWatches(now);
+  return databases_.back().get();
+}
+
+Watch* Hub::WatchOf(const ServerConnection& server) {
+  for (const auto& watch : watches_) {
+    if (watch->server() == &server) return watch.get();
+  }
+  return nullptr;
+}
+
+void Hub::TickWatches(TimePoint now) {
+  for (size_t i = 0; i < watches_.size(); ++i) {
+    Watch& watch = *watches_[i];
+    if (watch.WantsConnection(now) && !draining_) {
+      pgwire::StartupMessage startup;
+      startup.parameters = {{"user", config_->upstream.user},
+                            {"database", databases_[i]->name()},
+                            {"client_encoding", "UTF8"},
+                            {"application_name", "pgsidecar"}};
+      watch.OnConnecting(OpenServer(startup, now), now);
+    }
+    watch.Tick(now);
+    if (watch.server() != nullptr) TouchServer(watch.server()->id());
+  }
+}
+
+void Hub::OnWatched(Watch* watch) {
+  Database* database = watch->database();
+  if (watch->TakeMoved()) EscalateAll(database);
+  if (!database->TakeReloaded()) return;
+  // Live sessions have new settings without having been told.
+  log::info("the server has reloaded its configuration database={}", database->name());
+  for (const auto& [id, session] : sessions_) {
+    if (session->database() == database) session->OnSettingsReloaded();
+  }
+  for (const auto& [key, pool] : pools_) {
+    if (pool->database() != database->name()) continue;
+    for (ServerConnection* server : pool->idle()) server->environment.reset();
+  }
+}
+
+// Writes that are under way were analysed under a catalog that may no longer hold.
+void Hub::EscalateAll(const Database* only) {
+  for (const auto& [id, session] : sessions_) {
+    Database* database = session->database();
+    if (database != nullptr && (only == nullptr || only == database)) session->Escalate(database);
+  }
+}
+
+size_t Hub::Flush() {
+  // The counters first, so that what is being filled now is not stored afterwards.
+  for (const auto& database : databases_) versions_.Move(database->counter());
+  return store_.Clear();
+}
+
+// --- time ---
+
+void Hub::OnTick(TimePoint now) {
+  TickWatches(now);
+  TrimPools(now);
+  if (now >= next_sweep_) {
+    next_sweep_ = now + config_->sweep_interval;
+    store_.Sweep(now, config_->MaxAge());
+  }
+  std::vector<ClientId> ids;
+  ids.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_) ids.push_back(id);
+  for (const ClientId id : ids) {
+    if (Session* session = FindSession(id)) {
+      session->OnTick(now);
+      if (session->has_actions()) Settle(session, now);
+    }
+  }
+}
+
+// Connections that nobody has used for long, as far as the pool can do without them: what a client's
+// login has opened, only a client's login can open again.
+void Hub::TrimPools(TimePoint now) {
+  for (auto it = pools_.begin(); it != pools_.end();) {
+    pool::Pool& pool = *it->second;
+    while (!pool.idle().empty()) {
+      ServerConnection* server = pool.idle().front();
+      const bool spare = pool.clients == 0 || pool.can_log_in || pool.size() > pool.clients;
+      if (!spare || now - server->used_at <= config_->server_idle_timeout) break;
+      CloseServer(server, now);
+    }
+    it = pool.size() == 0 && pool.clients == 0 ? pools_.erase(it) : std::next(it);
+  }
+}
+
+void Hub::Drain(TimePoint now) {
+  draining_ = true;
+  std::vector<ClientId> ids;
+  for (const auto& [id, session] : sessions_) ids.push_back(id);
+  for (const ClientId id : ids) {
+    if (Session* session = FindSession(id)) {
+      session->OnDrain(now);
+      Settle(session, now);
+    }
+  }
+}
+
+void Hub::EndAll(TimePoint now) {
+  std::vector<ClientId> ids;
+  for (const auto& [id, session] : sessions_) ids.push_back(id);
+  for (const ClientId id : ids) {
+    if (Session* session = FindSession(id)) {
+      session->OnLoginFailed({"57P01", "terminating connection: pgsidecar is shutting down", "", ""},
+                             now);
+      Settle(session, now);
+    }
+  }
+}
+
+}  // namespace pgsidecar::proxy

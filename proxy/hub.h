@@ -1,0 +1,175 @@
+// One worker's whole proxy, without its sockets: sessions, server connections, pools, databases, and
+// what passes between them. net/ feeds it bytes and events and performs the NetActions that come out.
+//
+// Ownership: the hub owns sessions and server connections, by id; ids are never used twice. A session
+// points at the server connection that it has leased, and the connection names the session; Take
+// (OnServerTaken) breaks both ends.
+
+#ifndef PGSIDECAR_PROXY_HUB_H_
+#define PGSIDECAR_PROXY_HUB_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "cache/single_flight.h"
+#include "cache/store.h"
+#include "cache/versions.h"
+#include "pool/pool.h"
+#include "pool/prepared.h"
+#include "pool/server_connection.h"
+#include "proxy/config.h"
+#include "proxy/database.h"
+#include "proxy/session.h"
+#include "proxy/statistics.h"
+#include "proxy/watch.h"
+
+namespace pgsidecar::proxy {
+
+using pool::ClientId;
+using pool::ServerId;
+
+// What net/ has to do.
+struct NetAction {
+  enum class Kind : uint8_t {
+    kConnectServer,  // open a socket to the upstream for server `id`: OnServerConnected or ...Failed
+    kCloseServer,    // close the socket of server `id` once `last_bytes` are written
+    kCloseClient,    // close the socket of client `id` once `last_bytes` are written
+    kSendCancel,     // send `last_bytes` on a socket of its own to the upstream: OnCancelSent(id)
+  };
+  Kind kind;
+  uint64_t id;
+  Outbox last_bytes;
+};
+
+class Hub {
+ public:
+  // Fresh randomness: that many bytes.
+  using Random = std::function<std::string(size_t)>;
+
+  // `config` outlives the hub.
+  Hub(const Config* config, Random random);
+  ~Hub();
+
+  // --- inputs ---
+  ClientId OnClientOpened(bool trusted_listener, std::string peer, TimePoint now);
+  void OnClientBytes(ClientId id, std::string_view bytes, TimePoint now);
+  void OnClientGone(ClientId id, TimePoint now);
+  void OnServerConnected(ServerId id, TimePoint now);
+  void OnServerConnectFailed(ServerId id, const Error& error, TimePoint now);
+  void OnServerBytes(ServerId id, std::string_view bytes, TimePoint now);
+  void OnServerGone(ServerId id, const Error& error, TimePoint now);
+  void OnCancelSent(ServerId id, TimePoint now);
+  void OnTick(TimePoint now);
+  // New clients are refused, the others end as soon as nothing is under way.
+  void Drain(TimePoint now);
+  // Ends every session now.
+  void EndAll(TimePoint now);
+
+  // --- outputs, to be taken after every input ---
+  std::vector<NetAction> TakeActions() { return std::exchange(actions_, {}); }
+  // Whose outboxes, or wish for input, may have changed.
+  std::vector<ClientId> TakeTouchedClients() { return std::exchange(touched_clients_, {}); }
+  std::vector<ServerId> TakeTouchedServers() { return std::exchange(touched_servers_, {}); }
+  // Nullptr once it has ended.
+  Session* FindSession(ClientId id);
+  pool::ServerConnection* FindServer(ServerId id);
+  // Whether the server's bytes are wanted now: its client keeps up.
+  bool WantsServerBytes(const pool::ServerConnection& server);
+
+  // --- for the console and the metrics ---
+  const Config& config() const { return *config_; }
+  const Statistics& statistics() const { return statistics_; }
+  const cache::Store& store() const { return store_; }
+  const cache::SingleFlight& flights() const { return flights_; }
+  // Drops everything that is cached, and what is being filled; returns how many entries that was.
+  size_t Flush();
+  const std::unordered_map<ClientId, std::unique_ptr<Session>>& sessions() const {
+    return sessions_;
+  }
+  const std::unordered_map<ServerId, std::unique_ptr<pool::ServerConnection>>& servers() const {
+    return servers_;
+  }
+  const std::map<std::string, std::unique_ptr<pool::Pool>>& pools() const { return pools_; }
+  const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
+  bool draining() const { return draining_; }
+  // The upstream answers, and new clients are let in.
+  bool ready() const;
+
+ private:
+  void Touch(ClientId id) { touched_clients_.push_back(id); }
+  void TouchServer(ServerId id) { touched_servers_.push_back(id); }
+
+  // Performs what sessions ask for until nobody asks for anything.
+  void Settle(Session* session, TimePoint now);
+  void SettleOne(Session* session, TimePoint now);
+  void Perform(Session* session, Action action, TimePoint now);
+  void EndSession(Session* session);
+
+  void LogIn(Session* session, TimePoint now);
+  void NextLogin(TimePoint now);
+  void Probe(pool::ServerConnection* server);
+  void OnProbed(pool::ServerConnection* server, TimePoint now);
+  pool::Pool* PoolFor(const pool::ServerConnection& server);
+  void CompleteLogin(Session* session, pool::ServerConnection* server, TimePoint now);
+
+  pool::ServerConnection* OpenServer(const pgwire::StartupMessage& startup, TimePoint now);
+  bool MakeRoom(TimePoint now);
+  void Lease(Session* session, TimePoint now);
+  bool Grow(pool::Pool* pool, TimePoint now);
+  void Offer(pool::ServerConnection* server, Session* session, TimePoint now);
+  void Give(pool::ServerConnection* server, Session* session, TimePoint now);
+  void TakeBack(Session* session, Action how, TimePoint now);
+  void PutBack(pool::ServerConnection* server, TimePoint now);
+  void CloseServer(pool::ServerConnection* server, TimePoint now);
+  void OnServerEvent(pool::ServerConnection* server, pool::ServerConnection::Event event,
+                     TimePoint now);
+  void FailWaiters(pool::Pool* pool, TimePoint now);
+  void KeepOrphans(Session* session, const pool::ServerConnection& server);
+  void SendCancel(pool::ServerConnection* server);
+  void ForwardCancel(const Session& from, TimePoint now);
+
+  Database* DatabaseNamed(const std::string& name, TimePoint now);
+  Watch* WatchOf(const pool::ServerConnection& server);
+  void TickWatches(TimePoint now);
+  void OnWatched(Watch* watch);
+  void EscalateAll(const Database* only);
+  void TrimPools(TimePoint now);
+
+  const Config* config_;
+  Random random_;
+  cache::VersionTable versions_;
+  cache::Store store_;
+  cache::SingleFlight flights_;
+  pool::PreparedRegistry prepared_;
+  Statistics statistics_;
+  Shared shared_;
+
+  uint64_t next_id_ = 1;
+  std::unordered_map<ClientId, std::unique_ptr<Session>> sessions_;
+  std::unordered_map<ServerId, std::unique_ptr<pool::ServerConnection>> servers_;
+  std::map<std::string, std::unique_ptr<pool::Pool>> pools_;  // by pool key
+  std::vector<std::unique_ptr<Database>> databases_;
+  std::vector<std::unique_ptr<Watch>> watches_;  // of the database of the same index
+  std::deque<ClientId> waiting_logins_;
+  bool draining_ = false;
+  TimePoint next_sweep_{};
+
+  std::deque<ClientId> unsettled_;
+  bool settling_ = false;
+  std::vector<NetAction> actions_;
+  std::vector<ClientId> touched_clients_;
+  std::vector<ServerId> touched_servers_;
+};
+
+}  // namespace pgsidecar::proxy
+
+#endif  // PGSIDECAR_PROXY_HUB_H_
