@@ -71,6 +71,11 @@ class Hub {
   void OnTick(TimePoint now);
   // New clients are refused, the others end as soon as nothing is under way.
   void Drain(TimePoint now);
+  // What the sockets have taken.
+  void CountSent(uint64_t to_clients, uint64_t to_servers) {
+    statistics_.bytes_to_clients += to_clients;
+    statistics_.bytes_to_servers += to_servers;
+  }
   // Ends every session now.
   void EndAll(TimePoint now);
 

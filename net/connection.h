@@ -1,0 +1,53 @@
+// One socket of libuv's, TCP or Unix: what a client or the server is to the loop.
+//
+// Owned by the loop: created with `new`, deleted in uv_close's callback, never anywhere else, since
+// libuv may hold on to the handle until then.
+
+#ifndef PGSIDECAR_NET_CONNECTION_H_
+#define PGSIDECAR_NET_CONNECTION_H_
+
+#include <uv.h>
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/outbox.h"
+
+namespace pgsidecar::net {
+
+class Worker;
+
+enum class Role : uint8_t { kClient, kServer, kCancel };
+
+struct Connection {
+  Connection(Worker* the_worker, Role the_role, uint64_t the_id)
+      : worker(the_worker), role(the_role), id(the_id) {}
+
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  };
+  Worker* worker;
+  Role role;
+  uint64_t id;  // of the session or server connection that it carries
+
+  Outbox writing;         // what uv_write is at; not to be touched until it is done
+  uv_write_t write_request;
+  bool write_active = false;
+  bool reading = false;
+  bool connected = false;
+
+  // The other end is to get what is in `last`, then nothing more.
+  bool ending = false;
+  bool shut_down = false;  // our direction is; the other end may still be sending
+  Outbox last;
+  TimePoint deadline = TimePoint::max();  // of connecting, or of ending
+  uv_shutdown_t shutdown_request;
+  uv_connect_t connect_request;
+};
+
+}  // namespace pgsidecar::net
+
+#endif  // PGSIDECAR_NET_CONNECTION_H_

@@ -1,0 +1,101 @@
+// A worker: one libuv loop that carries the bytes and events of one Hub. Everything here runs on the
+// loop's thread, but for Stop.
+//
+// A read fills the worker's one buffer and goes to the hub at once; what the hub wants to be written is
+// written at once as far as the socket takes it. Only what the socket does not take waits.
+
+#ifndef PGSIDECAR_NET_WORKER_H_
+#define PGSIDECAR_NET_WORKER_H_
+
+#include <uv.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/result.h"
+#include "net/connection.h"
+#include "net/health.h"
+#include "proxy/hub.h"
+
+namespace pgsidecar::net {
+
+class Worker {
+ public:
+  // `config` and `health` outlive the worker.
+  Worker(const proxy::Config* config, Health* health);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Opens every listener. The error names the address and what is wrong with it.
+  Result<bool> Listen();
+  // Runs until a signal has asked for the end and every session has ended.
+  void Run();
+
+ private:
+  struct Listener;
+  struct Resolution;
+
+  Result<bool> ListenOn(const proxy::ListenAddress& address);
+  static void OnNewClient(uv_stream_t* listener, int status);
+  void Accept(Listener* listener);
+
+  void Connect(proxy::ServerId id, Role role, Outbox first_bytes);
+  void ConnectTo(Connection* connection, const sockaddr* address);
+  static void OnResolved(uv_getaddrinfo_t* request, int status, addrinfo* addresses);
+  static void OnConnected(uv_connect_t* request, int status);
+  void OnConnectEnded(Connection* connection, int status);
+
+  static void OnAllocate(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
+  static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
+  static void OnWritten(uv_write_t* request, int status);
+  static void OnClosed(uv_handle_t* handle);
+  static void OnTimer(uv_timer_t* timer);
+  static void OnSignal(uv_signal_t* signal, int number);
+
+  void OnBytes(Connection* connection, std::string_view bytes);
+  void OnGone(Connection* connection, const Error& error);
+  // Performs what the hub asks for, and writes what it has to say, until it is content.
+  void Settle();
+  void Perform(proxy::NetAction action);
+  Connection* Find(Role role, uint64_t id);
+  Outbox* OutboxOf(Connection* connection);
+  void Flush(Connection* connection);
+  bool WriteNow(Connection* connection, Outbox* out);
+  void UpdateReading(Connection* connection);
+  bool WantsBytes(const Connection& connection);
+  void End(Connection* connection, Outbox last);
+  void Close(Connection* connection);
+  void Tick();
+  void StopListening();
+  void FinishIfDrained();
+  TimePoint Now() const;
+
+  const proxy::Config* config_;
+  Health* health_;
+  uv_loop_t loop_;
+  uv_timer_t timer_;
+  std::vector<std::unique_ptr<uv_signal_t>> signals_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  proxy::Hub hub_;
+  std::vector<char> read_buffer_;
+
+  std::unordered_map<uint64_t, Connection*> clients_;
+  std::unordered_map<uint64_t, Connection*> servers_;
+  std::unordered_set<Connection*> others_;  // cancels, and connections that are ending
+  std::unordered_set<Connection*> resolving_;
+  std::vector<Connection*> broken_;         // found dead while writing
+  bool draining_ = false;
+  bool stopping_ = false;
+  TimePoint drain_deadline_{};
+  TimePoint next_report_{};
+};
+
+}  // namespace pgsidecar::net
+
+#endif  // PGSIDECAR_NET_WORKER_H_
