@@ -74,8 +74,8 @@ void Catalog::IndexOperators() {
     if (op.schema != kPgCatalogSchema) continue;
     builtin_operators.emplace(op.name, op.left, op.right);
     const auto function = builtin_functions.find(op.function);
-    const bool trusted = !IsUserOid(op.oid) && function != builtin_functions.end() &&
-                         IsCacheable(function->second);
+    const bool trusted =
+        !IsUserOid(op.oid) && function != builtin_functions.end() && IsCacheable(function->second);
     if (!trusted) distrusted[op.name] = true;
     operators_[op.name].builtin_trusted = true;
   }

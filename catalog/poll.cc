@@ -59,8 +59,7 @@ constexpr std::array kWatched = {
     Watched{"pg_ts_template", "oid", ""},
     Watched{"pg_auth_members", "roleid", ""},
     Watched{"pg_db_role_setting", "setrole", ""},
-    Watched{"pg_database", "oid",
-            "x.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"},
+    Watched{"pg_database", "oid", "x.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"},
 };
 
 constexpr std::string_view kTemporary =
@@ -92,11 +91,13 @@ constexpr std::string_view kServer =
     ", pg_catalog.current_setting('server_version_num')";
 
 void AppendSum(std::string& text, const Watched& watched) {
-  text += "(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum("
-          "pg_catalog.hashint8extended(x.";
+  text +=
+      "(SELECT pg_catalog.concat_ws('.', pg_catalog.count(*), pg_catalog.sum("
+      "pg_catalog.hashint8extended(x.";
   text += watched.key;
-  text += "::pg_catalog.int8 OPERATOR(pg_catalog.|) (x.xmin::pg_catalog.text::pg_catalog.int8"
-          " OPERATOR(pg_catalog.<<) 32), 0))) FROM pg_catalog.";
+  text +=
+      "::pg_catalog.int8 OPERATOR(pg_catalog.|) (x.xmin::pg_catalog.text::pg_catalog.int8"
+      " OPERATOR(pg_catalog.<<) 32), 0))) FROM pg_catalog.";
   text += watched.table;
   text += " x";
   if (!watched.where.empty()) {
@@ -124,8 +125,9 @@ std::string FingerprintText() {
 std::string PollQuery(std::span<const uint32_t> pids) {
   static const std::string fingerprint = FingerprintText();
   std::string text = fingerprint;
-  text += ", ARRAY(SELECT a.pid FROM pg_catalog.pg_stat_get_activity(NULL) a"
-          " WHERE a.pid OPERATOR(pg_catalog.=) ANY ('{";
+  text +=
+      ", ARRAY(SELECT a.pid FROM pg_catalog.pg_stat_get_activity(NULL) a"
+      " WHERE a.pid OPERATOR(pg_catalog.=) ANY ('{";
   for (size_t i = 0; i < pids.size(); ++i) {
     if (i > 0) text += ',';
     text += std::to_string(pids[i]);

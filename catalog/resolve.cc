@@ -44,8 +44,8 @@ constexpr std::array<std::string_view, static_cast<size_t>(Refusal::kCount_)> kR
 };
 
 constexpr std::array<std::string_view, static_cast<size_t>(Pin::kCount_)> kPinNames = {
-    "none",   "setting",  "temporary_object",   "hold_cursor", "advisory_lock", "listen",
-    "load",   "sequence", "prepared_statement", "function",    "unknown",
+    "none", "setting",  "temporary_object",   "hold_cursor", "advisory_lock", "listen",
+    "load", "sequence", "prepared_statement", "function",    "unknown",
 };
 
 // A setting of the transaction alone ends with it. A custom one, with a dot in its name, stays
@@ -75,8 +75,12 @@ struct KindEffects {
 KindEffects OfKind(const StatementInfo& statement) {
   switch (statement.kind) {
     case StatementKind::kUnknown:
-      return {.runs_names = true, .writes_anything = true, .changes_catalog = true,
-              .environment_unknown = true, .may_commit = true, .pin = Pin::kUnknown};
+      return {.runs_names = true,
+              .writes_anything = true,
+              .changes_catalog = true,
+              .environment_unknown = true,
+              .may_commit = true,
+              .pin = Pin::kUnknown};
     case StatementKind::kSelect:
     case StatementKind::kInsert:
     case StatementKind::kUpdate:
@@ -115,8 +119,7 @@ KindEffects OfKind(const StatementInfo& statement) {
     case StatementKind::kDiscard:
       return {.pin = Pin::kPreparedStatement};
     case StatementKind::kExecute:
-      return {.writes_anything = true, .environment_unknown = true,
-              .pin = Pin::kPreparedStatement};
+      return {.writes_anything = true, .environment_unknown = true, .pin = Pin::kPreparedStatement};
     case StatementKind::kFetch:  // the cursor's functions run now
       return {.writes_anything = true};
     case StatementKind::kListen:
@@ -124,8 +127,11 @@ KindEffects OfKind(const StatementInfo& statement) {
       return {.pin = Pin::kListen};
     case StatementKind::kCall:
     case StatementKind::kDo:
-      return {.runs_names = true, .writes_anything = true, .environment_unknown = true,
-              .may_commit = true, .pin = Pin::kFunction};
+      return {.runs_names = true,
+              .writes_anything = true,
+              .environment_unknown = true,
+              .may_commit = true,
+              .pin = Pin::kFunction};
     case StatementKind::kLoad:
       return {.environment_unknown = true, .pin = Pin::kLoad};
     case StatementKind::kCreateTemp:
@@ -133,8 +139,11 @@ KindEffects OfKind(const StatementInfo& statement) {
     case StatementKind::kDdl:
       return {.runs_names = true, .writes_anything = true, .changes_catalog = true};
   }
-  return {.writes_anything = true, .changes_catalog = true, .environment_unknown = true,
-          .may_commit = true, .pin = Pin::kUnknown};
+  return {.writes_anything = true,
+          .changes_catalog = true,
+          .environment_unknown = true,
+          .may_commit = true,
+          .pin = Pin::kUnknown};
 }
 
 bool FiresEventTriggers(StatementKind kind) {
@@ -189,8 +198,7 @@ std::string_view PinName(Pin pin) {
   return index < kPinNames.size() ? kPinNames[index] : "unknown";
 }
 
-Resolved Resolve(const StatementInfo& statement, const NameContext& names,
-                 const Catalog* catalog) {
+Resolved Resolve(const StatementInfo& statement, const NameContext& names, const Catalog* catalog) {
   const KindEffects of_kind = OfKind(statement);
   Effects effects;
   effects.writes_anything = of_kind.writes_anything;

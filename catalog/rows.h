@@ -48,11 +48,11 @@ struct Type {
   Oid oid = 0;
   std::string name;
   Oid schema = 0;
-  char kind = 0;          // pg_type.typtype
-  Oid element = 0;        // of an array
-  Oid base = 0;           // of a domain
-  Oid relation = 0;       // of a composite type
-  Oid range_subtype = 0;  // of a range without functions of users
+  char kind = 0;                         // pg_type.typtype
+  Oid element = 0;                       // of an array
+  Oid base = 0;                          // of a domain
+  Oid relation = 0;                      // of a composite type
+  Oid range_subtype = 0;                 // of a range without functions of users
   std::vector<std::string> expressions;  // a domain's checks and default
 };
 
@@ -62,8 +62,8 @@ struct Function {
   Oid schema = 0;
   std::string language;
   char volatility = 0;
-  bool takes_row = false;         // f(row) may be written row.f
-  std::vector<Oid> arguments;     // of user functions
+  bool takes_row = false;          // f(row) may be written row.f
+  std::vector<Oid> arguments;      // of user functions
   bool overloads_builtin = false;  // a built-in one takes text wherever this takes a user's type
 };
 

@@ -122,8 +122,7 @@ std::optional<Oid> Catalog::FindSchema(std::string_view name) const {
 }
 
 bool Catalog::IsSystemSchema(Oid schema) const {
-  return std::find(system_schemas_.begin(), system_schemas_.end(), schema) !=
-         system_schemas_.end();
+  return std::find(system_schemas_.begin(), system_schemas_.end(), schema) != system_schemas_.end();
 }
 
 const Relation* Catalog::FindRelation(Oid oid) const {

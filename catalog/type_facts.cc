@@ -16,8 +16,8 @@ constexpr std::array<Oid, 8> kTimeTypes = {1082, 1083, 1114, 1184, 1266, 4533, 4
 
 bool IsRegistry(const Type& type) {
   constexpr std::array<std::string_view, 11> names = {
-      "regclass",  "regcollation", "regconfig",    "regdictionary", "regnamespace", "regoper",
-      "regproc",   "regoperator",  "regprocedure", "regrole",       "regtype"};
+      "regclass", "regcollation", "regconfig",    "regdictionary", "regnamespace", "regoper",
+      "regproc",  "regoperator",  "regprocedure", "regrole",       "regtype"};
   return !IsUserOid(type.oid) && std::find(names.begin(), names.end(), type.name) != names.end();
 }
 
