@@ -194,7 +194,6 @@ class WriteWalk {
   }
 
   void Visit(Oid root, uint8_t operations) {
-    effects_.writes.push_back(root);
     for (const Relation* member : catalog_.Tree(root)) VisitMember(*member, operations);
     for (const ForeignKey& key : catalog_.ReferencesTo(root)) {
       const uint8_t cascade = CascadeOf(key, operations);
@@ -207,6 +206,7 @@ class WriteWalk {
     switch (member.kind) {
       case 'r':
       case 'p': {
+        effects_.writes.push_back(member.root);
         Effects policies;
         AddPolicies(catalog_, member, frame_, policies);
         effects_.AddRun(policies);

@@ -35,7 +35,13 @@ void Catalog::IndexTypes() {
 }
 
 void Catalog::IndexCasts() {
+  const auto kind_of = [this](Oid oid) {
+    const Type* type = FindType(oid);
+    return type == nullptr ? '\0' : type->kind;
+  };
   for (const Cast& cast : rows_.casts) {
+    // CREATE TYPE AS RANGE makes this one by itself.
+    if (kind_of(cast.source) == 'r' && kind_of(cast.target) == 'm') continue;
     const bool from_builtin = !IsUserOid(cast.source);
     if (from_builtin && !IsUserOid(cast.target)) builtin_casts_changed_ = true;
     for (const Oid oid : {cast.source, cast.target}) {

@@ -88,7 +88,7 @@ TEST(ResolveRead, Types) {
       {"SELECT * FROM domained", "none reads=domained"},
       {"SELECT * FROM domain_checked", "none reads=domain_checked"},
       {"SELECT * FROM insensitive", "unknown_type"},
-      {"SELECT * FROM coloured", "unknown_function"},
+      {"SELECT * FROM coloured", kUnknown},
       {"SELECT 'sad'::mood, '(1,sad)'::pair, 'x'::free_text, '1'::positive", "none"},
       {"SELECT '1'::checked", "unknown_type anything pin=function environment"},
       {"SELECT 'x'::citext", "unknown_type"},
