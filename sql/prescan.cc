@@ -33,25 +33,41 @@ bool MayAssignSeveral(std::string_view text) {
   return false;
 }
 
+bool HasLongSignRun(std::string_view text) {
+  size_t end = 0;
+  for (size_t i = text.find('+'); i != std::string_view::npos; i = text.find('+', end)) {
+    end = std::min(text.find_first_not_of("+-", i), text.size());
+    if (end - i > kMaxSignRun) return true;
+  }
+  return false;
+}
+
 // What is open between two brackets, or between CASE and END, or nothing (the whole text).
 struct Level {
   Token opened_by = PG_QUERY__TOKEN__NUL;
   bool may_be_targets = false;  // "(" behind SET or a comma
   size_t columns = 1;           // commas directly inside, plus one
   size_t betweens = 0;          // BETWEENs whose AND has not come
-  // Depth, in tokens. Lists do not nest: a comma, AND, OR or a semicolon starts a new part. UNION
-  // and its kin and JOIN chain across them.
+  // Depth, in tokens. What stands beside each other does not nest: a comma, a semicolon, AND, OR,
+  // the words of CASE, UNION and its kin, JOIN start a new part. UNION and JOIN also make a chain.
   size_t part = 0;
   size_t inner = 0;  // the deepest bracket inside the part
   size_t deepest_part = 0;
   size_t chain = 0;
+  size_t deepest_statement = 0;
 
   void EndPart() {
     deepest_part = std::max(deepest_part, part + inner);
     part = 0;
     inner = 0;
   }
-  size_t Depth() const { return std::max(deepest_part, part + inner) + chain; }
+  void EndStatement() {
+    deepest_statement = Depth();
+    part = inner = deepest_part = chain = 0;
+  }
+  size_t Depth() const {
+    return std::max(deepest_statement, std::max(deepest_part, part + inner) + chain);
+  }
 };
 
 class Estimate {
@@ -114,6 +130,8 @@ class Estimate {
         level.EndPart();
         break;
       case PG_QUERY__TOKEN__ASCII_59:
+        level.EndStatement();
+        break;
       case PG_QUERY__TOKEN__OR:
         level.EndPart();
         break;
@@ -128,7 +146,14 @@ class Estimate {
       case PG_QUERY__TOKEN__INTERSECT:
       case PG_QUERY__TOKEN__EXCEPT:
       case PG_QUERY__TOKEN__JOIN:
+        level.EndPart();
         level.chain += 1;
+        break;
+      case PG_QUERY__TOKEN__WHEN:
+      case PG_QUERY__TOKEN__THEN:
+      case PG_QUERY__TOKEN__ELSE:
+        if (level.opened_by == PG_QUERY__TOKEN__CASE) level.EndPart();
+        level.part += 1;
         break;
       default:
         if (token == PG_QUERY__TOKEN__BETWEEN) level.betweens += 1;
@@ -170,6 +195,7 @@ Tokens Scan(const std::string& text) {
 }  // namespace
 
 std::string_view ReasonNotToParse(const std::string& text) {
+  if (HasLongSignRun(text)) return "run of signs too long";
   const bool check_nesting = text.size() > kUncheckedNestingBytes;
   if (!check_nesting && !MayAssignSeveral(text)) return {};
   const Tokens tokens = Scan(text);

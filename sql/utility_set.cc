@@ -47,9 +47,6 @@ std::optional<IsolationLevel> ReadIsolation(std::string_view text) {
 }
 
 void AddSetting(SettingChange change, Collector* out) {
-  if (change.value.has_value() && change.value->find("pg_temp") != std::string::npos) {
-    out->info().names_temp_schema = true;
-  }
   out->info().settings.push_back(std::move(change));
 }
 
@@ -59,7 +56,9 @@ void SetValue(const PgQuery__VariableSetStmt& set, Collector* out) {
   Walker(out).Expressions(arguments);
   for (const Node* argument : arguments) {
     const std::optional<std::string> text = ConstantText(argument);
-    if (text.has_value()) out->Schema(*text);
+    if (text.has_value() && text->find("pg_temp") != std::string::npos) {
+      out->info().names_temp_schema = true;
+    }
   }
   SettingChange change{.name = LowerCase(Text(set.name)),
                        .value = std::nullopt,
@@ -78,6 +77,7 @@ void SetSeveral(const PgQuery__VariableSetStmt& set, Collector* out) {
     AnalyzeTransactionModes(arguments,
                             {.prefix = "default_", .local = false, .record_settings = true}, out);
   } else if (name == "TRANSACTION SNAPSHOT") {
+    Walker(out).Expressions(arguments);
     AddSetting({.name = "transaction_snapshot",
                 .value = arguments.size() == 1 ? ConstantText(arguments[0]) : std::nullopt,
                 .local = true,

@@ -1,0 +1,1 @@
+select 0, '', false, null, 1.5, b'101', x'1F', -1, 1e10

@@ -1,0 +1,1 @@
+select a from t where (a, b) = (select c, d from u)

@@ -1,0 +1,1 @@
+select a from t where exists (select from u where u.x = t.x)

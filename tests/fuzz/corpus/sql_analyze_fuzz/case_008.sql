@@ -1,0 +1,1 @@
+select a from t where a not between symmetric 2 and 1

@@ -1,0 +1,1 @@
+select nullif(a, b), coalesce(a, f(b)), greatest(a, 1), least(b, 2)

@@ -1,0 +1,1 @@
+select f(a), s.f(b), g(a => 1, b := h(2)), v(variadic $1)

@@ -1,0 +1,1 @@
+select extract(year from a), overlay(a placing b from 1), position(a in b), substring(a from 1 for 2), trim(both 'x' from a)

@@ -1,0 +1,1 @@
+select now(), random(), nextval('s'), pg_backend_pid(), age(x), txid_current()

@@ -1,0 +1,1 @@
+select E'n\x6fw', U&'\006Eow', 'no'

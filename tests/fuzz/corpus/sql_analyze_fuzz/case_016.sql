@@ -1,0 +1,1 @@
+select a::varchar(20), b::bit(3), c::char, d::geometry(point, 4326), e::int[], f::_int4, g::double precision

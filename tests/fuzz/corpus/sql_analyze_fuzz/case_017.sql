@@ -1,0 +1,1 @@
+select a::interval, interval '1 day', b::interval hour

@@ -1,0 +1,1 @@
+select date(a), timestamptz(b), "timestamp"(c), "time"(d), timetz(e), abstime(f)

@@ -1,0 +1,1 @@
+select * from t tablesample bernoulli (f(1)) repeatable (2)

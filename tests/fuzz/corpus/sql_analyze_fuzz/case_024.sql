@@ -1,0 +1,1 @@
+with c(x) as materialized (select f(1)) select (select x from c), array(select y from c)

@@ -1,0 +1,1 @@
+with t as (select 1) update t set a = (select * from t)

@@ -1,0 +1,1 @@
+insert into t as x select 1 on conflict do nothing

@@ -1,0 +1,1 @@
+update only s.t as x set a = f(b), c[g(1)] = 2, d.e = default from u join v on u.i = v.i where x.k = u.k returning h(a)

@@ -1,0 +1,1 @@
+select xmlelement(name foo, xmlattributes(a as b), f(c)), xmlforest(a, b as d), xmlconcat(a, b)

@@ -1,0 +1,1 @@
+select treat(a as s.t)

@@ -1,0 +1,1 @@
+select pg_temp.t.x, a::pg_temp.d

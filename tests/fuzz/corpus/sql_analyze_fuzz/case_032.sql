@@ -1,0 +1,1 @@
+select a into pg_temp.x from t

@@ -1,0 +1,1 @@
+create temp table x as select 1 into y

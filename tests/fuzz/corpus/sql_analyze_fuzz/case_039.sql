@@ -1,0 +1,1 @@
+set Search_Path to "$user", public

@@ -1,0 +1,1 @@
+declare c cursor for select f(a) from t where b = $1

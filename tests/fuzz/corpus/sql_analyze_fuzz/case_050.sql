@@ -1,0 +1,1 @@
+move backward all from c

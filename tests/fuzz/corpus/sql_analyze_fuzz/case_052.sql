@@ -1,0 +1,1 @@
+explain select f(a) from t

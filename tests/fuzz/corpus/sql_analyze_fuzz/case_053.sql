@@ -1,0 +1,1 @@
+explain (analyze 1) delete from t

@@ -1,0 +1,1 @@
+explain (analyze 2.5) delete from t

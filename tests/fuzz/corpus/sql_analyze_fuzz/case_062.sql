@@ -1,0 +1,1 @@
+create temp table x (a int) inherits (t)

@@ -1,0 +1,1 @@
+create temp table x (y) on commit drop as with c as (delete from t returning a) select * from c

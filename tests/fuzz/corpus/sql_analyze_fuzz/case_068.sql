@@ -1,0 +1,1 @@
+create type en as enum ('a')

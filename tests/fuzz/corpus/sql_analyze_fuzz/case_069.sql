@@ -1,0 +1,1 @@
+create cast (a as b) with function f(a)

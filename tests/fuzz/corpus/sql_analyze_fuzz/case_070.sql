@@ -1,0 +1,1 @@
+create user u password 'x'

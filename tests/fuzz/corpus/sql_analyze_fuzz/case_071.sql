@@ -1,0 +1,1 @@
+create server sv foreign data wrapper w

@@ -1,0 +1,1 @@
+alter table pg_temp.t rename to u
