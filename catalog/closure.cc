@@ -194,7 +194,13 @@ class WriteWalk {
   }
 
   void Visit(Oid root, uint8_t operations) {
-    for (const Relation* member : catalog_.Tree(root)) VisitMember(*member, operations);
+    const auto members = catalog_.Tree(root);
+    for (const Relation* member : members) VisitMember(*member, operations);
+    // A row that moves to another partition is deleted from its own, and before PostgreSQL 15 that
+    // is what the foreign keys saw.
+    if (members.size() > 1 && (operations & sql::kWriteUpdate) != 0) {
+      operations |= sql::kWriteDelete;
+    }
     for (const ForeignKey& key : catalog_.ReferencesTo(root)) {
       const uint8_t cascade = CascadeOf(key, operations);
       if (cascade != 0) Reach(key.referencing, cascade);

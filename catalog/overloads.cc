@@ -4,7 +4,7 @@
 // A user's overload matters even where the built-in one would do, because PostgreSQL's choice
 // depends on types that the text does not show. The exception, without which an installed citext
 // would make every = unknown: an overload whose operands are types of users, none of which
-// PostgreSQL reaches from a built-in type by itself, is no match unless such a value occurs; and
+// PostgreSQL reaches from another type by itself, is no match unless such a value occurs; and
 // among literals of no type yet PostgreSQL prefers the text of the built-in overload, or finds the
 // call ambiguous.
 
@@ -27,7 +27,7 @@ bool IsPostgresOwn(const Function& function, FunctionClass function_class) {
 }  // namespace
 
 // Only to values of the user types among `operands`, if there is one and each is a base, enum or
-// range type, or an array of such, that no implicit cast makes from a built-in type; else always.
+// range type, or an array of such, that no implicit cast makes from another; else always.
 Applicability Catalog::AppliesOnlyTo(std::span<const Oid> operands) const {
   Applicability applies;
   for (const Oid operand : operands) {
@@ -37,7 +37,7 @@ Applicability Catalog::AppliesOnlyTo(std::span<const Oid> operands) const {
     if (type == nullptr || !IsUserOid(type->oid)) return {};
     if (std::string_view("berm").find(type->kind) == std::string_view::npos) return {};
     const TypeCasts* casts = CastsOf(type->oid);
-    if (casts != nullptr && casts->from_builtin_implicit) return {};
+    if (casts != nullptr && casts->implicit_target) return {};
     applies.types.push_back(type->oid);
   }
   applies.always = applies.types.empty();

@@ -60,7 +60,7 @@ struct OperatorName {
 
 // What a user's CREATE CAST means for values of a type.
 struct TypeCasts {
-  bool from_builtin_implicit = false;
+  bool implicit_target = false;       // PostgreSQL makes values of it from others by itself
   bool by_function = false;           // of a language that only superusers may use
   bool by_scripted_function = false;  // of any other language
 };

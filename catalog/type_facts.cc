@@ -42,8 +42,7 @@ void Catalog::IndexCasts() {
   for (const Cast& cast : rows_.casts) {
     // CREATE TYPE AS RANGE makes this one by itself.
     if (kind_of(cast.source) == 'r' && kind_of(cast.target) == 'm') continue;
-    const bool from_builtin = !IsUserOid(cast.source);
-    if (from_builtin && !IsUserOid(cast.target)) builtin_casts_changed_ = true;
+    if (!IsUserOid(cast.source) && !IsUserOid(cast.target)) builtin_casts_changed_ = true;
     for (const Oid oid : {cast.source, cast.target}) {
       if (!IsUserOid(oid)) continue;
       TypeCasts& casts = casts_[oid];
@@ -53,7 +52,7 @@ void Catalog::IndexCasts() {
       } else if (!language.empty()) {
         casts.by_scripted_function = true;
       }
-      if (from_builtin && cast.context == 'i') casts.from_builtin_implicit = true;
+      if (oid == cast.target && cast.context == 'i') casts.implicit_target = true;
     }
   }
 }
