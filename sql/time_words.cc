@@ -10,7 +10,8 @@ namespace pgsidecar::sql {
 
 namespace {
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+// Only compared with letters, of which no other byte becomes one.
+char Lower(char c) { return static_cast<char>(c | 0x20); }
 
 bool IsDropped(char c) { return c == '\\' || c == '"'; }
 
