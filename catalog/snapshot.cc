@@ -15,15 +15,23 @@ namespace {
 class Forest {
  public:
   Oid Find(Oid oid) {
-    const auto found = parents_.find(oid);
-    if (found == parents_.end() || found->second == oid) return oid;
-    const Oid root = Find(found->second);
-    parents_[oid] = root;
+    Oid root = oid;
+    for (Oid next = ParentOf(root); next != root; next = ParentOf(root)) root = next;
+    while (oid != root) {
+      const Oid next = ParentOf(oid);
+      parents_[oid] = root;
+      oid = next;
+    }
     return root;
   }
   void Unite(Oid a, Oid b) { parents_[Find(a)] = Find(b); }
 
  private:
+  Oid ParentOf(Oid oid) const {
+    const auto found = parents_.find(oid);
+    return found == parents_.end() ? oid : found->second;
+  }
+
   std::unordered_map<Oid, Oid> parents_;
 };
 
