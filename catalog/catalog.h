@@ -27,9 +27,10 @@ class Catalog;  // defined in catalog/snapshot.h, for this room alone
 using Row = std::span<const std::optional<std::string_view>>;
 
 // The text that loads a catalog, to be sent as one simple Query: it opens a REPEATABLE READ READ
-// ONLY transaction, yields `kLoadResultSets` result sets with rows and ends the transaction. Every
-// name in it is qualified with pg_catalog, operators included; search_path is set to '' for the
-// transaction, so that every expression that PostgreSQL deparses comes with qualified names.
+// ONLY transaction, yields several result sets with rows and ends the transaction. Every relation,
+// type and function in it is qualified with pg_catalog; search_path is set to '' for the
+// transaction, so that operators are pg_catalog's too and every expression that PostgreSQL deparses
+// comes with qualified names.
 // Works on PostgreSQL 13 to 18 and for any role that may connect.
 const std::string& LoadQuery();
 

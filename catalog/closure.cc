@@ -1,0 +1,291 @@
+// The closures of reading and of writing a relation.
+
+#include "catalog/closure.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catalog/judge.h"
+#include "sql/analyzer.h"
+
+namespace pgsidecar::catalog {
+namespace {
+
+constexpr int kMaxDepth = 32;
+
+// Keys of the memo: the relation, and what of it; a write is the bits of its operations.
+constexpr uint8_t kAllOperations = 0x1f;
+constexpr uint64_t kReadKey = 0x40;
+constexpr uint64_t kRowChecksKey = 0x80;
+uint64_t KeyOf(const Relation& relation, uint64_t what) {
+  return uint64_t{relation.oid} << 8 | what;
+}
+
+// What is remembered under `key`, or else what `compute(frame)` gives now.
+template <typename Compute>
+const Effects& Remembered(const Catalog& catalog, uint64_t key, const Frame& outer,
+                          Compute compute) {
+  if (const Effects* known = catalog.memo().Find(key)) return *known;
+  if (outer.depth >= kMaxDepth || outer.Contains(key)) {
+    static const Effects unknown = [] {
+      Effects effects;
+      effects.reads_incomplete = true;
+      effects.RunsUnknown(Refusal::kOther);
+      return effects;
+    }();
+    return unknown;
+  }
+  const Frame frame = {&outer, key, outer.depth + 1};
+  Effects effects = compute(frame);
+  effects.Normalize();
+  return catalog.memo().Insert(key, std::move(effects));
+}
+
+// What running a text that PostgreSQL printed does.
+Effects EffectsOfQuery(const Catalog& catalog, const std::string& text, const Frame& frame) {
+  Effects effects;
+  const sql::TextInfo info = sql::Analyze(text);
+  if (!info.IsSingle(sql::StatementKind::kSelect)) {
+    effects.reads_incomplete = true;
+    effects.RunsUnknown(Refusal::kNotUnderstood);
+    return effects;
+  }
+  const Path only_pg_catalog;
+  Judge(catalog, only_pg_catalog, frame, effects).Run(info.statements[0]);
+  return effects;
+}
+
+Effects EffectsOfExpression(const Catalog& catalog, const std::string& text, const Frame& frame) {
+  return EffectsOfQuery(catalog, "SELECT " + text, frame);
+}
+
+// Policies count whichever role asks and whichever command they are for: too many reads only cost
+// a miss.
+void AddPolicies(const Catalog& catalog, const Relation& relation, const Frame& frame,
+                 Effects& effects) {
+  if (!relation.row_security) return;
+  for (const std::string& policy : relation.policies) {
+    Effects of_policy = EffectsOfExpression(catalog, policy, frame);
+    if (of_policy.refusal != Refusal::kNone) of_policy.refusal = Refusal::kRowSecurity;
+    effects.Add(of_policy);
+  }
+}
+
+Refusal RefusalOfMember(const Relation& member) {
+  if (member.kind == 'f') return Refusal::kForeignTable;
+  if (member.persistence == 't') return Refusal::kTemporaryTable;
+  if (member.persistence == 'u') return Refusal::kUnloggedTable;
+  return Refusal::kNone;
+}
+
+void AddColumns(const Catalog& catalog, const Relation& relation, Effects& effects) {
+  for (const Oid type : relation.column_types) {
+    AddTypeEffects(catalog, catalog.FactsOf(type), effects);
+  }
+}
+
+Effects SystemRead(const Relation& relation) {
+  Effects effects;
+  effects.reads_incomplete = true;
+  effects.Refuse(Refusal::kSystemCatalog);
+  if (relation.name == "pg_prepared_statements" || relation.name == "pg_cursors") {
+    effects.AddPin(Pin::kPreparedStatement);
+  }
+  if (IsUserOid(relation.oid) && relation.kind == 'v') {
+    effects.RunsUnknown(Refusal::kUnknownFunction);
+  }
+  return effects;
+}
+
+Effects ComputeRead(const Catalog& catalog, const Relation& relation, const Frame& frame) {
+  if (catalog.IsSystemSchema(relation.schema)) return SystemRead(relation);
+  Effects effects;
+  if (relation.has_rules) effects.Refuse(Refusal::kRule);
+  AddColumns(catalog, relation, effects);
+  switch (relation.kind) {
+    case 'v':
+      effects.Add(EffectsOfQuery(catalog, relation.view_text.value_or(""), frame));
+      return effects;
+    case 'r':
+    case 'p':
+    case 'm':
+    case 'f':
+      effects.reads.push_back(relation.root);
+      for (const Relation* member : catalog.Tree(relation.root)) {
+        const Refusal refusal = RefusalOfMember(*member);
+        if (refusal != Refusal::kNone) effects.Refuse(refusal);
+        AddColumns(catalog, *member, effects);
+      }
+      AddPolicies(catalog, relation, frame, effects);
+      return effects;
+    case 'S':
+      effects.Refuse(Refusal::kSequence);
+      effects.reads_incomplete = true;
+      return effects;
+    default:
+      effects.Refuse(Refusal::kUnknownRelation);
+      effects.reads_incomplete = true;
+      return effects;
+  }
+}
+
+// What is evaluated when a row of this one table is inserted or updated.
+const Effects& RowChecks(const Catalog& catalog, const Relation& table, const Frame& outer) {
+  return Remembered(catalog, KeyOf(table, kRowChecksKey), outer, [&](const Frame& frame) {
+    Effects effects;
+    if (table.has_user_opclass) effects.RunsUnknown(Refusal::kUnknownFunction);
+    if (table.has_identity) effects.AddPin(Pin::kSequence);
+    for (const std::string& expression : table.expressions) {
+      effects.AddRun(EffectsOfExpression(catalog, expression, frame));
+    }
+    for (const Oid type : table.column_types) {
+      const TypeFacts facts = catalog.FactsOf(type);
+      AddTypeEffects(catalog, facts, effects);
+      AddTypeExpressions(catalog, facts, frame, effects);
+    }
+    return effects;
+  });
+}
+
+constexpr uint8_t kChangesRows = sql::kWriteInsert | sql::kWriteUpdate;
+
+// What else is written because of these operations on a referenced table.
+uint8_t CascadeOf(const ForeignKey& key, uint8_t operations) {
+  uint8_t cascade = 0;
+  if ((operations & sql::kWriteDelete) != 0) {
+    if (key.on_delete == 'c') cascade |= sql::kWriteDelete;
+    if (key.on_delete == 'n' || key.on_delete == 'd') cascade |= sql::kWriteUpdate;
+  }
+  if ((operations & sql::kWriteUpdate) != 0 &&
+      (key.on_update == 'c' || key.on_update == 'n' || key.on_update == 'd')) {
+    cascade |= sql::kWriteUpdate;
+  }
+  if ((operations & sql::kWriteTruncateCascade) != 0) cascade |= sql::kWriteTruncateCascade;
+  return cascade;
+}
+
+// The walk over everything that one write reaches: trees, by their root, with the operations that
+// were done to each.
+class WriteWalk {
+ public:
+  WriteWalk(const Catalog& catalog, const Frame& frame) : catalog_(catalog), frame_(frame) {}
+
+  Effects Run(const Relation& relation, uint8_t operations) {
+    Reach(relation.oid, operations);
+    while (!pending_.empty()) {
+      const auto [root, todo] = pending_.back();
+      pending_.pop_back();
+      Visit(root, todo);
+    }
+    return std::move(effects_);
+  }
+
+ private:
+  void Reach(Oid oid, uint8_t operations) {
+    const Relation* relation = catalog_.FindRelation(oid);
+    if (relation == nullptr) return effects_.RunsUnknown(Refusal::kUnknownRelation);
+    uint8_t& done = done_[relation->root];
+    const auto todo = static_cast<uint8_t>(operations & ~done);
+    if (todo == 0) return;
+    done |= todo;
+    pending_.emplace_back(relation->root, todo);
+  }
+
+  void Visit(Oid root, uint8_t operations) {
+    const auto members = catalog_.Tree(root);
+    for (const Relation* member : members) VisitMember(*member, operations);
+    // A row that moves to another partition is deleted from its own, and before PostgreSQL 15 that
+    // is what the foreign keys saw.
+    if (members.size() > 1 && (operations & sql::kWriteUpdate) != 0) {
+      operations |= sql::kWriteDelete;
+    }
+    for (const ForeignKey& key : catalog_.ReferencesTo(root)) {
+      const uint8_t cascade = CascadeOf(key, operations);
+      if (cascade != 0) Reach(key.referencing, cascade);
+    }
+  }
+
+  void VisitMember(const Relation& member, uint8_t operations) {
+    if (member.has_triggers || member.has_rules) effects_.RunsUnknown(Refusal::kUnknownFunction);
+    switch (member.kind) {
+      case 'r':
+      case 'p': {
+        effects_.writes.push_back(member.root);
+        Effects policies;
+        AddPolicies(catalog_, member, frame_, policies);
+        effects_.AddRun(policies);
+        if ((operations & kChangesRows) != 0) {
+          effects_.AddRun(RowChecks(catalog_, member, frame_));
+        }
+        return;
+      }
+      case 'v':
+        return VisitView(member, operations);
+      default:  // foreign tables, whose server may be this one; what cannot be written
+        return effects_.RunsUnknown(Refusal::kForeignTable);
+    }
+  }
+
+  // Every table behind the view counts as written; PostgreSQL would write one of them.
+  void VisitView(const Relation& view, uint8_t operations) {
+    const Effects& read = ReadEffects(catalog_, view, frame_);
+    effects_.AddRun(read);
+    if (read.reads_incomplete) effects_.writes_anything = true;
+    for (const Oid table : read.reads) Reach(table, operations);
+  }
+
+  const Catalog& catalog_;
+  const Frame& frame_;
+  Effects effects_;
+  std::map<Oid, uint8_t> done_;  // operations by root
+  std::vector<std::pair<Oid, uint8_t>> pending_;
+};
+
+Effects SystemWrite() {
+  Effects effects;
+  effects.RunsUnknown(Refusal::kSystemCatalog);
+  effects.changes_catalog = true;
+  return effects;
+}
+
+}  // namespace
+
+void AddTypeEffects(const Catalog& catalog, const TypeFacts& facts, Effects& effects) {
+  if (!facts.known) effects.Refuse(Refusal::kUnknownType);
+  for (const Oid type : facts.user_types) {
+    effects.user_types.push_back(type);
+    const TypeCasts* casts = catalog.CastsOf(type);
+    if (casts == nullptr) continue;
+    if (casts->by_scripted_function) effects.RunsUnknown(Refusal::kUnknownFunction);
+    if (casts->by_function) effects.Refuse(Refusal::kUnknownFunction);
+  }
+}
+
+void AddTypeExpressions(const Catalog& catalog, const TypeFacts& facts, const Frame& frame,
+                        Effects& effects) {
+  for (const Oid domain : facts.expressions) {
+    for (const std::string& expression : catalog.FindType(domain)->expressions) {
+      Effects of_check = EffectsOfExpression(catalog, expression, frame);
+      if (of_check.refusal != Refusal::kNone) of_check.refusal = Refusal::kUnknownType;
+      effects.Add(of_check);
+    }
+  }
+}
+
+const Effects& ReadEffects(const Catalog& catalog, const Relation& relation, const Frame& outer) {
+  return Remembered(catalog, KeyOf(relation, kReadKey), outer,
+                    [&](const Frame& frame) { return ComputeRead(catalog, relation, frame); });
+}
+
+const Effects& WriteEffects(const Catalog& catalog, const Relation& relation, uint8_t operations,
+                            const Frame& outer) {
+  if (operations == 0) operations = kAllOperations;
+  return Remembered(catalog, KeyOf(relation, operations), outer, [&](const Frame& frame) {
+    if (catalog.IsSystemSchema(relation.schema)) return SystemWrite();
+    return WriteWalk(catalog, frame).Run(relation, operations);
+  });
+}
+
+}  // namespace pgsidecar::catalog

@@ -1,0 +1,103 @@
+// What running something does: the running sum while a statement is resolved, and what is
+// remembered of a relation.
+
+#ifndef PGSIDECAR_CATALOG_EFFECTS_H_
+#define PGSIDECAR_CATALOG_EFFECTS_H_
+
+#include <algorithm>
+#include <vector>
+
+#include "catalog/resolve.h"
+
+namespace pgsidecar::catalog {
+
+// Of two reasons to pin the one that lasts longer or is known less about.
+inline Pin Stronger(Pin a, Pin b) {
+  constexpr auto strength = [](Pin pin) {
+    switch (pin) {
+      case Pin::kNone:
+        return 0;
+      case Pin::kSequence:
+        return 1;
+      case Pin::kAdvisoryLock:
+        return 2;
+      case Pin::kPreparedStatement:
+        return 3;
+      case Pin::kHoldCursor:
+        return 4;
+      case Pin::kListen:
+        return 5;
+      case Pin::kTemporaryObject:
+        return 6;
+      case Pin::kSetting:
+        return 7;
+      case Pin::kLoad:
+        return 8;
+      case Pin::kFunction:
+        return 9;
+      case Pin::kUnknown:
+      case Pin::kCount_:
+        return 10;
+    }
+    return 10;
+  };
+  return strength(a) >= strength(b) ? a : b;
+}
+
+struct Effects {
+  Refusal refusal = Refusal::kNone;
+  bool writes_anything = false;
+  bool changes_catalog = false;
+  bool environment_unknown = false;
+  bool reads_incomplete = false;  // something is read that `reads` cannot name
+  Pin pin = Pin::kNone;
+  std::vector<Oid> reads;       // canonical; sorted once complete
+  std::vector<Oid> writes;      // canonical; sorted once complete
+  std::vector<Oid> user_types;  // user-defined base, enum, range types whose values may occur
+
+  // The first reason stays.
+  void Refuse(Refusal reason) {
+    if (refusal == Refusal::kNone) refusal = reason;
+  }
+  void AddPin(Pin reason) { pin = Stronger(pin, reason); }
+
+  // Something runs of which nothing is known.
+  void RunsUnknown(Refusal reason) {
+    Refuse(reason);
+    AddPin(Pin::kFunction);
+    writes_anything = true;
+    environment_unknown = true;
+  }
+
+  // All of `other` but whether its result may be cached, and what that depends on.
+  void AddRun(const Effects& other) {
+    writes_anything |= other.writes_anything;
+    changes_catalog |= other.changes_catalog;
+    environment_unknown |= other.environment_unknown;
+    AddPin(other.pin);
+    Append(writes, other.writes);
+    Append(user_types, other.user_types);
+  }
+  void Add(const Effects& other) {
+    if (other.refusal != Refusal::kNone) Refuse(other.refusal);
+    reads_incomplete |= other.reads_incomplete;
+    Append(reads, other.reads);
+    AddRun(other);
+  }
+
+  void Normalize() {
+    for (std::vector<Oid>* oids : {&reads, &writes, &user_types}) {
+      std::sort(oids->begin(), oids->end());
+      oids->erase(std::unique(oids->begin(), oids->end()), oids->end());
+    }
+  }
+
+ private:
+  static void Append(std::vector<Oid>& to, const std::vector<Oid>& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  }
+};
+
+}  // namespace pgsidecar::catalog
+
+#endif  // PGSIDECAR_CATALOG_EFFECTS_H_

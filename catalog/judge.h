@@ -1,0 +1,62 @@
+// Judges the names in one statement over a Catalog: what relations, functions, operators and types
+// they may mean, and what follows. Used for the client's text and, in catalog/closure.cc, for the
+// texts of views, policies, defaults and checks.
+
+#ifndef PGSIDECAR_CATALOG_JUDGE_H_
+#define PGSIDECAR_CATALOG_JUDGE_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "catalog/closure.h"
+#include "catalog/effects.h"
+#include "catalog/resolve.h"
+#include "catalog/snapshot.h"
+#include "sql/statement_info.h"
+
+namespace pgsidecar::catalog {
+
+// The schemas that unqualified names are looked up in; pg_catalog is always among them, though not
+// listed. Which of several PostgreSQL takes depends on privileges and types, so all count.
+struct Path {
+  bool known = true;
+  std::vector<Oid> schemas;
+
+  bool Contains(Oid schema) const;
+};
+Path MakePath(const NameContext& names, const Catalog& catalog);
+
+class Judge {
+ public:
+  // `catalog`, `path`, `frame` and `effects` outlive the judge. Adds to `effects`.
+  Judge(const Catalog& catalog, const Path& path, const Frame& frame, Effects& effects)
+      : catalog_(catalog), path_(path), frame_(frame), effects_(effects) {}
+
+  // Everything that `statement` reads, writes and calls; the statement's kind is the caller's to
+  // judge.
+  void Run(const sql::StatementInfo& statement);
+
+ private:
+  void Hazards(uint32_t hazards);
+  void Types(const std::vector<sql::TypeUse>& types);
+  void UseType(Oid oid, bool of_constant);
+  void Reads(const std::vector<sql::QualifiedName>& names);
+  void Writes(const std::vector<sql::WriteTarget>& targets);
+  void Functions(const std::vector<sql::QualifiedName>& names);
+  void FunctionClassUsed(FunctionClass function_class);
+  void Operators(const std::vector<sql::QualifiedName>& names);
+  void Attributes(const std::vector<std::string>& names);
+
+  bool Applies(const UserOverload& overload) const;
+  bool MatchesSchema(const sql::QualifiedName& name, Oid schema) const;
+
+  const Catalog& catalog_;
+  const Path& path_;
+  const Frame& frame_;
+  Effects& effects_;
+};
+
+}  // namespace pgsidecar::catalog
+
+#endif  // PGSIDECAR_CATALOG_JUDGE_H_

@@ -1,0 +1,104 @@
+// The rows of a catalog load as structs, before they are indexed: what CatalogBuilder reads and
+// Catalog is made from.
+
+#ifndef PGSIDECAR_CATALOG_ROWS_H_
+#define PGSIDECAR_CATALOG_ROWS_H_
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catalog/catalog.h"
+
+namespace pgsidecar::catalog {
+
+// What PostgreSQL's initdb made has a smaller OID.
+inline constexpr Oid kFirstUserOid = 16384;
+inline constexpr Oid kPgCatalogSchema = 11;
+inline bool IsUserOid(Oid oid) { return oid >= kFirstUserOid; }
+
+struct Relation {
+  Oid oid = 0;
+  std::string name;
+  Oid schema = 0;
+  char kind = 0;         // pg_class.relkind
+  char persistence = 0;  // pg_class.relpersistence
+  bool row_security = false;
+  bool has_triggers = false;  // of users, enabled or not
+  bool has_rules = false;     // besides a view's own
+  bool has_identity = false;
+  bool has_user_opclass = false;  // an index calls functions that no extension brought
+  std::vector<Oid> column_types;  // of user relations; no duplicates
+  std::optional<std::string> view_text;
+  // Defaults, generated columns, checks, index and partition key expressions, index predicates.
+  std::vector<std::string> expressions;
+  std::vector<std::string> policies;
+  Oid root = 0;  // its inheritance or partition tree's representative
+};
+
+struct ForeignKey {
+  Oid referencing = 0;
+  Oid referenced = 0;
+  char on_delete = 0;  // pg_constraint.confdeltype
+  char on_update = 0;
+};
+
+struct Type {
+  Oid oid = 0;
+  std::string name;
+  Oid schema = 0;
+  char kind = 0;                         // pg_type.typtype
+  Oid element = 0;                       // of an array
+  Oid base = 0;                          // of a domain
+  Oid relation = 0;                      // of a composite type
+  Oid range_subtype = 0;                 // of a range without functions of users
+  std::vector<std::string> expressions;  // a domain's checks and default
+};
+
+struct Function {
+  Oid oid = 0;
+  std::string name;
+  Oid schema = 0;
+  std::string language;
+  char volatility = 0;
+  bool takes_row = false;          // f(row) may be written row.f
+  std::vector<Oid> arguments;      // of user functions
+  bool overloads_builtin = false;  // a built-in one takes text wherever this takes a user's type
+};
+
+struct Operator {
+  Oid oid = 0;
+  std::string name;
+  Oid schema = 0;
+  Oid left = 0;
+  Oid right = 0;
+  Oid function = 0;
+};
+
+// Made by a user: CREATE CAST.
+struct Cast {
+  Oid source = 0;
+  Oid target = 0;
+  char context = 0;               // pg_cast.castcontext
+  std::string function_language;  // "" without a user's function
+};
+
+struct CatalogRows {
+  std::vector<std::pair<Oid, std::string>> schemas;
+  std::vector<Relation> relations;
+  std::vector<std::pair<Oid, Oid>> inherits;  // child, parent
+  std::vector<ForeignKey> foreign_keys;
+  std::vector<std::pair<Oid, std::string>> relation_expressions;
+  std::vector<std::pair<Oid, std::string>> policies;
+  std::vector<Type> types;
+  std::vector<std::pair<Oid, std::string>> type_expressions;
+  std::vector<Function> functions;
+  std::vector<Operator> operators;
+  std::vector<Cast> casts;
+  bool has_event_triggers = false;
+};
+
+}  // namespace pgsidecar::catalog
+
+#endif  // PGSIDECAR_CATALOG_ROWS_H_

@@ -1,0 +1,151 @@
+// Catalog: the rows of one load, indexed by name and OID. Immutable, shared by all threads; the
+// memo inside it, which has its own lock, only remembers what follows from the rows.
+//
+// Invariant: every object of the database that a name can mean is here, PostgreSQL's own included;
+// references to OIDs that are not here (dropped while the load ran) are looked up in vain, and the
+// caller takes that as unknown.
+
+#ifndef PGSIDECAR_CATALOG_SNAPSHOT_H_
+#define PGSIDECAR_CATALOG_SNAPSHOT_H_
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "catalog/effects.h"
+#include "catalog/rows.h"
+#include "catalog/trusted_functions.h"
+
+namespace pgsidecar::catalog {
+
+// For lookups by string_view.
+struct StringHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
+template <typename T>
+using ByName = std::unordered_map<std::string, T, StringHash, std::equal_to<>>;
+
+// When may a user's overload be what a call of a built-in name means? Always; or only where values
+// of one of these user types occur.
+struct Applicability {
+  bool always = true;
+  std::vector<Oid> types;
+};
+
+struct UserOverload {
+  Oid schema = 0;
+  Applicability applies;
+  bool takes_row = false;
+};
+
+// All functions of one name.
+struct FunctionName {
+  bool is_builtin = false;
+  FunctionClass builtin = FunctionClass::kUnknown;  // of all of pg_catalog's together
+  bool builtin_takes_row = false;
+  std::vector<UserOverload> user;
+};
+
+// All operators of one name.
+struct OperatorName {
+  bool builtin_trusted = false;
+  std::vector<UserOverload> user;
+};
+
+// What a user's CREATE CAST means for values of a type.
+struct TypeCasts {
+  bool implicit_target = false;       // PostgreSQL makes values of it from others by itself
+  bool by_function = false;           // of a language that only superusers may use
+  bool by_scripted_function = false;  // of any other language
+};
+
+// What a type is made of, through arrays, domains, ranges and composite types.
+struct TypeFacts {
+  bool known = true;             // made of PostgreSQL's own types and enums alone
+  bool has_time = false;         // reads text as a date or time
+  bool is_registry = false;      // regclass and kin
+  std::vector<Oid> user_types;   // base, enum, range and composite types of users
+  std::vector<Oid> expressions;  // domains whose checks or default are evaluated
+};
+
+// What is remembered of a relation, under a key of the caller's. Thread-safe; an entry stays where
+// it is as long as the memo lives.
+class EffectsMemo {
+ public:
+  const Effects* Find(uint64_t key) const;
+  // The first value under a key stays.
+  const Effects& Insert(uint64_t key, Effects effects);
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<uint64_t, std::unique_ptr<const Effects>> entries_;
+};
+
+class Catalog {
+ public:
+  explicit Catalog(CatalogRows rows);
+  Catalog(const Catalog&) = delete;
+  Catalog& operator=(const Catalog&) = delete;
+
+  std::optional<Oid> FindSchema(std::string_view name) const;
+  // pg_catalog, information_schema, pg_toast and every other pg_*.
+  bool IsSystemSchema(Oid schema) const;
+
+  const Relation* FindRelation(Oid oid) const;
+  std::span<const Relation* const> RelationsNamed(std::string_view name) const;
+  // All relations of the tree with this root, itself included.
+  std::span<const Relation* const> Tree(Oid root) const;
+  // The foreign keys that reference a relation of the tree with this root.
+  std::span<const ForeignKey> ReferencesTo(Oid root) const;
+
+  const Type* FindType(Oid oid) const;
+  std::span<const Type* const> TypesNamed(std::string_view name) const;
+  TypeFacts FactsOf(Oid type) const;
+  // nullptr if no user made a cast with it.
+  const TypeCasts* CastsOf(Oid type) const;
+
+  // nullptr if there is none of that name anywhere.
+  const FunctionName* FunctionsNamed(std::string_view name) const;
+  const OperatorName* OperatorsNamed(std::string_view name) const;
+
+  // A user has made a cast between two of PostgreSQL's own types: no statement is what it seems.
+  bool builtin_casts_changed() const { return builtin_casts_changed_; }
+  bool has_event_triggers() const { return rows_.has_event_triggers; }
+
+  EffectsMemo& memo() const { return memo_; }
+
+ private:
+  void IndexSchemas();
+  void IndexRelations();
+  void IndexTypes();
+  void IndexCasts();
+  void IndexFunctions();
+  void IndexOperators();
+  void CollectType(Oid oid, int depth, TypeFacts& facts) const;
+  Applicability AppliesOnlyTo(std::span<const Oid> operands) const;
+
+  CatalogRows rows_;
+  ByName<Oid> schemas_;
+  std::vector<Oid> system_schemas_;
+  std::unordered_map<Oid, Relation*> relations_;
+  ByName<std::vector<const Relation*>> relations_by_name_;
+  std::unordered_map<Oid, std::vector<const Relation*>> trees_;
+  std::unordered_map<Oid, std::vector<ForeignKey>> references_;
+  std::unordered_map<Oid, Type*> types_;
+  ByName<std::vector<const Type*>> types_by_name_;
+  std::unordered_map<Oid, TypeCasts> casts_;
+  ByName<FunctionName> functions_;
+  ByName<OperatorName> operators_;
+  bool builtin_casts_changed_ = false;
+  mutable EffectsMemo memo_;
+};
+
+}  // namespace pgsidecar::catalog
+
+#endif  // PGSIDECAR_CATALOG_SNAPSHOT_H_

@@ -1,0 +1,144 @@
+// Loading a catalog, the answers to poll and probe, the search path, and what is trusted.
+
+#include "catalog/catalog.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "catalog/search_path.h"
+#include "catalog/snapshot.h"
+#include "tests/unit/catalog/sample.h"
+
+namespace pgsidecar::catalog {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Optional;
+
+using Values = std::vector<std::optional<std::string_view>>;
+
+TEST(CatalogBuilder, RefusesWhatItDoesNotExpect) {
+  const Values good = {"1", "name"};
+  for (const Values& bad : {Values{"1"}, Values{"x", "name"}, Values{"1", std::nullopt},
+                            Values{"1", "name", "more"}, Values{"-1", "name"}}) {
+    CatalogBuilder builder;
+    AddSampleRows(builder);
+    builder.AddRow(0, good);
+    builder.AddRow(0, bad);
+    EXPECT_FALSE(builder.Finish().ok());
+  }
+  CatalogBuilder too_many_sets;
+  AddSampleRows(too_many_sets);
+  too_many_sets.AddRow(12, good);
+  EXPECT_FALSE(too_many_sets.Finish().ok());
+  EXPECT_FALSE(CatalogBuilder().Finish().ok());
+}
+
+TEST(CatalogBuilder, CastBetweenBuiltInTypesMakesEverythingUnknown) {
+  CatalogBuilder builder;
+  AddSampleRows(builder);
+  const Values cast = {"25", "1082", "i", ""};
+  builder.AddRow(10, cast);
+  const auto catalog = builder.Finish();
+  ASSERT_TRUE(catalog.ok());
+  sql::StatementInfo select;
+  select.kind = sql::StatementKind::kSelect;
+  const Resolved resolved = Resolve(select, {"public", "someone"}, catalog->get());
+  EXPECT_EQ(resolved.refusal, Refusal::kUnknownFunction);
+  EXPECT_TRUE(resolved.writes_anything);
+}
+
+TEST(CatalogBuilder, ReplacedBuiltInFunctionIsNotTrusted) {
+  const auto class_with = [](const Values& row) {
+    CatalogBuilder builder;
+    AddSampleRows(builder);
+    builder.AddRow(8, row);
+    return builder.Finish().value()->FunctionsNamed("lower")->builtin;
+  };
+  EXPECT_EQ(class_with({"9999", "lower", "11", "internal", "i", "f", std::nullopt, "f"}),
+            FunctionClass::kPure);
+  EXPECT_EQ(class_with({"9999", "lower", "11", "internal", "v", "f", std::nullopt, "f"}),
+            FunctionClass::kUnknown);
+  EXPECT_EQ(class_with({"9999", "lower", "11", "plpgsql", "i", "f", std::nullopt, "f"}),
+            FunctionClass::kUnknown);
+  EXPECT_EQ(class_with({"99999", "lower", "11", "internal", "i", "f", "25", "f"}),
+            FunctionClass::kUnknown);
+}
+
+TEST(TrustedFunctions, EveryBuiltInOperatorIsTrusted) {
+  for (const std::string_view name :
+       {"=",  "<>",  "<",   ">",  "<=", ">=", "+",  "-", "*",   "/", "%", "||", "~", "~~", "~~*",
+        "->", "->>", "#>>", "@>", "<@", "&&", "@@", "?", "<->", "^", "|", "&",  "#", "<<", ">>"}) {
+    ASSERT_NE(Sample().OperatorsNamed(name), nullptr) << name;
+    EXPECT_TRUE(Sample().OperatorsNamed(name)->builtin_trusted) << name;
+  }
+}
+
+TEST(TrustedFunctions, NothingThatActsIsPure) {
+  for (const std::string_view name :
+       {"date_in", "query_to_xml", "ts_stat", "ts_rewrite", "lo_get", "dblink", "pg_read_file",
+        "json_populate_record", "pg_terminate_backend", "pg_reload_conf", "table_to_xml"}) {
+    EXPECT_EQ(TrustedClass(name), FunctionClass::kUnknown) << name;
+  }
+}
+
+TEST(SearchPath, SplitsAsPostgresDoes) {
+  EXPECT_THAT(SplitSearchPath("\"$user\", public", "ann"), Optional(ElementsAre("ann", "public")));
+  EXPECT_THAT(SplitSearchPath(" A , \"A\" ,\"a\"\"b, c\"", "ann"),
+              Optional(ElementsAre("a", "A", "a\"b, c")));
+  EXPECT_THAT(SplitSearchPath("", "ann"), Optional(IsEmpty()));
+  EXPECT_THAT(SplitSearchPath("\"\"", "ann"), Optional(ElementsAre("")));
+  for (const std::string_view bad : {"a,", ",a", "a b", "\"a", "a,,b", "\"a\"b"}) {
+    EXPECT_EQ(SplitSearchPath(bad, "ann"), std::nullopt) << bad;
+  }
+  EXPECT_EQ(SplitSearchPath(std::string(64, 'x'), "ann"), std::nullopt);
+}
+
+TEST(Poll, ReadsItsRow) {
+  const Values row = {"f", "1", "2", "3", "00000001", "f", "5", "150004", "{7,8}"};
+  const auto answer = ReadPollRow(row);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->fingerprint, "f");
+  EXPECT_EQ(answer->timeline, "00000001");
+  EXPECT_FALSE(answer->in_recovery);
+  EXPECT_EQ(answer->database, 5U);
+  EXPECT_EQ(answer->server_version, 150004);
+  EXPECT_THAT(answer->alive, ElementsAre(7, 8));
+  EXPECT_FALSE(ReadPollRow(Values{"f"}).ok());
+  Values bad = row;
+  bad[8] = "7";
+  EXPECT_FALSE(ReadPollRow(bad).ok());
+}
+
+// The text is kept as a file, for the integration test that runs it. UPDATE_GOLDEN=1 rewrites it.
+TEST(Poll, TextIsTheGoldenOne) {
+  const auto path = std::filesystem::path(__FILE__).parent_path() / "poll_query.sql";
+  const std::string text = PollQuery({}) + "\n";
+  if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::stringstream golden;
+  golden << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text, golden.str());
+  const std::array<uint32_t, 2> pids = {1, 22};
+  EXPECT_THAT(PollQuery(pids), testing::HasSubstr("'{1,22}'"));
+}
+
+TEST(Probe, ReadsItsRow) {
+  const Values row = {"e", "l", "public", "read committed", "ann", "bob", "1", "5", ""};
+  const auto answer = ReadProbeRow(row);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->environment, "e");
+  EXPECT_EQ(answer->current_user, "bob");
+  EXPECT_EQ(answer->database, 5U);
+  EXPECT_EQ(answer->uncacheable_because, "");
+  EXPECT_FALSE(ReadProbeRow(Values{"e"}).ok());
+}
+
+}  // namespace
+}  // namespace pgsidecar::catalog

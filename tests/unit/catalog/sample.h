@@ -1,0 +1,29 @@
+// The sample database as a Catalog, and a Resolved as one line of words, so that tests read as
+// tables of statement and outcome.
+
+#ifndef PGSIDECAR_TESTS_UNIT_CATALOG_SAMPLE_H_
+#define PGSIDECAR_TESTS_UNIT_CATALOG_SAMPLE_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "catalog/catalog.h"
+#include "catalog/resolve.h"
+
+namespace pgsidecar::catalog {
+
+// Feeds tests/unit/catalog/sample.rows to `builder`.
+void AddSampleRows(CatalogBuilder& builder);
+const Catalog& Sample();
+
+// For example "none reads=accounts,branches" or "not_a_select writes=accounts pin=sequence". In
+// this order: refusal, reads, writes or anything, catalog, pin, environment, commit.
+std::string Describe(const Resolved& resolved, const Catalog& catalog);
+
+// Of the only statement in `text`, under `search_path`.
+std::string Outcome(std::string_view text, std::string_view search_path = "\"$user\", public");
+
+}  // namespace pgsidecar::catalog
+
+#endif  // PGSIDECAR_TESTS_UNIT_CATALOG_SAMPLE_H_
