@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Builds the release preset into build/. Sourced after packages.sh, in the root of the tree.
 #
 # Quiet when it works; when it fails, the compiler's words are the last thing on the screen.

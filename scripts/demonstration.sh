@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A heavy query twice, an UPDATE, and the query twice more: what each cost, and what the proxy says
 # that it did. One psql session does it all, as an application would. Sourced.
 

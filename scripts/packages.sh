@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What each purpose needs from Debian, once, and how what is missing gets installed. Sourced.
 #
 # On a machine that has everything this costs one dpkg-query and touches neither apt nor network.
@@ -33,11 +34,18 @@ as_root() {
   fi
 }
 
-apt_install() {
-  as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >/dev/null ||
-    die "apt-get could not install: $*"
+# What apt says is only worth reading when it fails.
+apt_quietly() {
+  local log status=0
+  log=$(mktemp)
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o Dpkg::Use-Pty=0 "$@" \
+    >"$log" 2>&1 || status=$?
+  ((status == 0)) || tail -n 30 "$log" >&2
+  rm -f "$log"
+  ((status == 0)) || die "this failed: apt-get $*"
 }
+
+apt_install() { apt_quietly install --no-install-recommends "$@"; }
 
 # Debian's server package creates and starts a cluster "main" when it is installed. Nobody asked
 # for one: switch that off for the time of this installation, and leave the setting as it was.
@@ -65,7 +73,7 @@ require_packages() {
     die "these packages are missing: ${missing[*]}; install them as root, or install sudo"
   fi
   say "installing: ${missing[*]}"
-  as_root apt-get update -qq || die "apt-get update failed"
+  apt_quietly update
   for package in "${missing[@]}"; do
     if [[ "$package" == postgresql ]]; then
       install_postgresql

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A private PostgreSQL: own data directory, loopback only, ended by its pid. Sourced after
 # packages.sh. Durability is off: the data lives as long as the script that started it.
 #

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Starting the proxy and waiting until it is of use. Sourced after packages.sh and postgres.sh.
 #
 # start_proxy LOG FLAG... sets proxy_pid and proxy_address.
