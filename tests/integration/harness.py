@@ -248,6 +248,9 @@ def connect(target, user="postgres", dbname="postgres", autocommit=True, passwor
     if password is None and server.auth != "trust":
         password = server.password
     more.setdefault("connect_timeout", 20)
+    # psycopg would prepare a text at its sixth use, and DDL then fails it ("cached plan must not
+    # change result type"): only the tests that are about that want it.
+    more.setdefault("prepare_threshold", None)
     return psycopg.connect(host="127.0.0.1", port=target.port, user=user, dbname=dbname,
                            password=password, autocommit=autocommit, sslmode="disable", **more)
 

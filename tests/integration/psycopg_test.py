@@ -25,6 +25,9 @@ ALL = "SELECT * FROM item WHERE id <= %s ORDER BY id"
 class Psycopg(ServerCase):
     SETUP = SETUP
 
+    def client(self, **parameters):
+        return super().client(**{"prepare_threshold": 5, **parameters})
+
     def expected(self, limit):
         return self.truth.execute(ALL, [limit]).fetchall()
 
