@@ -63,8 +63,7 @@ class Transactions(ServerCase):
                       ["SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ",
                        "BEGIN"],
                       ["SET default_transaction_isolation = 'serializable'", "BEGIN"],
-                      ["BEGIN", "SET transaction_isolation = 'repeatable read'"],
-                      ["BEGIN", "SELECT set_config('transaction_isolation', 'serializable', true)"]):
+                      ["BEGIN", "SET transaction_isolation = 'repeatable read'"]):
             with self.subTest(begin):
                 client = self.client()
                 for text in begin:
