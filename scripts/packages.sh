@@ -11,8 +11,9 @@ build_packages=(
 )
 # The server brings psql, pgbench and pg_dump; setpriv starts it as another user than root.
 run_packages=(postgresql util-linux)
+bench_packages=(python3 python3-psycopg)
 test_packages=(
-  python3 python3-psycopg python3-asyncpg python3-yaml
+  "${bench_packages[@]}" python3-asyncpg python3-yaml
   libpostgresql-jdbc-java openjdk-17-jdk-headless
 )
 

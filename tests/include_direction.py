@@ -25,7 +25,7 @@ ALLOWED = {
     "net": {"base", "pgwire", "sql", "cache", "pool", "catalog", "feed", "proxy"},
 }
 # Folders that hold no room: tests and benchmarks may include anything.
-NOT_ROOMS = {"tests", "bench", "k8s", "scripts"}
+NOT_ROOMS = {"tests", "benchmarks", "k8s", "scripts"}
 # Only net/ knows libuv, OpenSSL's SSL objects and sockets.
 NET_ONLY = re.compile(
     r"uv\.h|uv/.*|openssl/(ssl|tls1|dtls1|bio)\.h|sys/(socket|epoll|select|un)\.h|poll\.h"
