@@ -10,6 +10,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -33,7 +35,9 @@ class Fill {
   // A piece of a message of the reply, in order: `type` and the message's whole length with header
   // are known from its header; `piece` is any part of its bytes (header included), `first` marks
   // the piece that begins it. Accepts T, D, C; swallows 1, 2, 3, t, n (they are not part of the
-  // result); anything else abandons.
+  // result) and the T behind a t (it describes the statement, not the portal); anything else
+  // abandons, and so does a message that is out of order or cut short. Not more than `max_bytes`
+  // of T, D and C together are ever kept.
   void OnPiece(char type, size_t message_bytes, bool first, std::string_view piece);
   void Abandon(FillOutcome why);
 
@@ -42,12 +46,20 @@ class Fill {
   std::span<const Stamp> stamps() const { return entry_->stamps; }
 
   // At ReadyForQuery: the entry to insert, or nullptr if the fill was abandoned or did not see
-  // exactly one CommandComplete with a tag of SELECT. The fill is over afterwards.
+  // exactly one CommandComplete with a tag of SELECT and the number of rows that it kept. The fill
+  // is over afterwards; key() and stamps() stay valid.
   std::shared_ptr<const Entry> Finish(TimePoint now);
 
  private:
+  void Begin(char type, size_t message_bytes);
+  void Keep(std::string& target, size_t message_bytes);
+
   size_t max_bytes_;
-  size_t bytes_ = 0;
+  size_t bytes_ = 0;               // of the messages kept so far, the present one in full
+  size_t missing_bytes_ = 0;       // of the present message
+  std::string* target_ = nullptr;  // where it goes; nullptr: it is swallowed
+  bool after_parameters_ = false;  // the last message was a ParameterDescription
+  bool rows_begun_ = false;        // no RowDescription may come any more
   FillOutcome outcome_ = FillOutcome::kOpen;
   std::shared_ptr<Entry> entry_;
 };

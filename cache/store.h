@@ -1,14 +1,16 @@
 // The store: immutable results under their keys, sharded by digest, bounded in bytes and in
 // entries.
 //
-// The bound counts everything that an entry costs (Entry::charge: payload, stamps, bookkeeping).
-// When it is passed, entries are evicted by S3-FIFO (Yang et al., "FIFO queues are all you need for
-// cache eviction", SOSP 2023), a shard at a time, never the whole store under one lock. Entries are
-// handed out as shared_ptr: an eviction never takes a result from a client that is being sent it.
+// The bound is one for all shards and counts everything that an entry costs (Entry::ChargeBytes:
+// payload, stamps, bookkeeping). When it is passed, entries are evicted by S3-FIFO (see s3_fifo.h),
+// a shard at a time, never the whole store under one lock. Entries are handed out as shared_ptr: an
+// eviction never takes a result from a client that is being sent it.
 
 #ifndef PGSIDECAR_CACHE_STORE_H_
 #define PGSIDECAR_CACHE_STORE_H_
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -43,7 +45,7 @@ struct ReadPolicy {
 };
 
 struct StoreOptions {
-  size_t max_bytes = size_t{256} << 20;
+  size_t max_bytes = size_t{256} << 20;  // of entries and of the tables that find them
   size_t max_entries = 50'000;
   unsigned shards = 16;  // a power of two
 };
@@ -58,7 +60,7 @@ struct StoreStats {
   uint64_t stored = 0;
   uint64_t evicted = 0;         // to make room
   uint64_t swept = 0;           // by Sweep
-  uint64_t rejected_large = 0;  // larger than a shard's share
+  uint64_t rejected_large = 0;  // larger than the whole store
 };
 
 class Store {
@@ -69,18 +71,21 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  // The entry under `key` if the policy accepts it at `now`; a stale or expired one is dropped.
+  // The entry under `key` if the policy accepts it at `now`: younger than max_age, and unchanged
+  // where stamps are checked. A stale or expired one is dropped. Any thread, as all of these.
   std::shared_ptr<const Entry> Lookup(const Digest& key, TimePoint now, const ReadPolicy& policy);
 
-  // Stores the entry if its stamps still match; replaces what stands under its key. Returns whether
-  // it was stored.
+  // Stores the entry if its stamps still match; replaces what stands under its key, unless that is
+  // valid and was sent to the server later (it may show foreign writes that this one does not).
+  // Returns whether it was stored.
   bool Insert(std::shared_ptr<const Entry> entry);
 
   // Looks at one shard (the next at each call) and drops its stale entries and those filled before
   // `now - max_age`. Returns how many.
   size_t Sweep(TimePoint now, Duration max_age);
 
-  // Drops everything; returns how many entries that was.
+  // Drops everything; returns how many entries that was. A fill that is under way is stored all the
+  // same: whoever must prevent that moves the databases' counters first.
   size_t Clear();
 
   StoreStats Stats() const;
@@ -89,9 +94,22 @@ class Store {
   struct Shard;
   Shard& ShardOf(const Digest& key);
 
+  // Takes an entry's cost from the budget, evicting what is in the way; false if there is no way.
+  bool Reserve(size_t charge, Shard& shard);
+  bool EvictFrom(Shard& shard, bool only_above_share);
+  // Gives back the cost of an entry that is no longer in the store.
+  void Release(const Entry& entry);
+
+  const size_t max_bytes_;  // for entries: what the tables take is deducted
+  const size_t max_entries_;
+  const unsigned shard_count_;
   const VersionTable* versions_;
-  unsigned shard_bits_;
-  size_t next_sweep_ = 0;
+  // What is in the store or about to be put in. An entry is put in only after these, with it, were
+  // within the bounds, so what is in is always within them.
+  std::atomic<size_t> bytes_ = 0;
+  std::atomic<size_t> entries_ = 0;
+  std::atomic<unsigned> next_eviction_ = 0;
+  std::atomic<unsigned> next_sweep_ = 0;
   std::unique_ptr<Shard[]> shards_;
 };
 

@@ -45,12 +45,14 @@ struct Stamp {
 
 class VersionTable {
  public:
-  // 2^bits words.
+  // 2^bits words. REQUIRES: 1 <= bits < 32.
   explicit VersionTable(unsigned bits = 18);
 
   CounterIndex DatabaseCounter(const DatabaseId& database) const;
   CounterIndex RelationCounter(const DatabaseId& database, uint32_t relation) const;
 
+  // REQUIRES: fewer than 2^20 writes in flight on the counter, which is to say: fewer sessions than
+  // that, each with at most one BeginWrite under way on a place.
   void BeginWrite(CounterIndex counter);
   void EndWrite(CounterIndex counter);  // REQUIRES: a BeginWrite that it ends
   void Move(CounterIndex counter);      // a change that is already over
@@ -61,6 +63,8 @@ class VersionTable {
   bool Match(std::span<const Stamp> stamps) const;
 
  private:
+  uint32_t DatabasePlaces() const;
+
   unsigned bits_;
   std::unique_ptr<std::atomic<uint64_t>[]> words_;
 };

@@ -58,7 +58,8 @@ enum class AuthenticationRequest : uint32_t {
 };
 
 // Authentication*: `data` is the salt (MD5), the list of mechanisms (SASL), the challenge
-// (SASLContinue, GSSContinue) or the outcome (SASLFinal).
+// (SASLContinue, GSSContinue) or the outcome (SASLFinal). Decode refuses data that does not fit a
+// known request; a request that is not known keeps its code and its data.
 struct Authentication {
   AuthenticationRequest request = AuthenticationRequest::kOk;
   std::string_view data;
@@ -93,7 +94,7 @@ struct CommandComplete {
 };
 
 // ErrorResponse and NoticeResponse: fields in the order of the message. A server may leave any of
-// them out, the SQLSTATE included; unknown fields are kept.
+// them out, the SQLSTATE included; unknown fields are kept. More than 255 fields are an error.
 struct ErrorFields {
   std::vector<std::pair<char, std::string_view>> fields;
   // The value of a field ('S' severity, 'V' its unlocalised form, 'C' SQLSTATE, 'M' message), or

@@ -1,7 +1,9 @@
 // Frontend messages: plain structs. Decode(body) takes the body without its header; the views that
 // it returns point into that body. Bytes left over are an error (08P01), as are a missing
-// terminator, a negative length other than -1, and counts that the body cannot hold. Encode
-// appends the whole message, header included.
+// terminator, a negative length other than -1, counts that the body cannot hold, formats that do
+// not go with the number of values, and a kind that Describe and Close do not have. Encode appends
+// the whole message, header included; a string ends at its first zero byte, and no list has more
+// than 65535 items.
 
 #ifndef PGSIDECAR_PGWIRE_FRONTEND_H_
 #define PGSIDECAR_PGWIRE_FRONTEND_H_

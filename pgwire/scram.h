@@ -1,10 +1,15 @@
 // The client's side of SASL: SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677), and the
 // older password answers. Used for the proxy's own connections to the server; a client's exchange
 // is relayed and never passes through here.
+//
+// Passwords are used byte for byte. For ASCII this is what SASLprep (RFC 4013) yields; a password
+// beyond ASCII works if it is already in the normal form that SASLprep would give it, since
+// nothing here normalises.
 
 #ifndef PGSIDECAR_PGWIRE_SCRAM_H_
 #define PGSIDECAR_PGWIRE_SCRAM_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,9 +26,12 @@ inline constexpr uint32_t kMaxScramIterations = 1000000;
 class ScramClient {
  public:
   // `nonce` is printable ASCII without commas, at least 18 characters of fresh randomness.
-  ScramClient(std::string password, std::string nonce);
+  // PostgreSQL ignores the user of a SCRAM message and takes the startup packet's: leave it empty.
+  ScramClient(std::string password, std::string nonce, std::string_view user = "");
 
   std::string ClientFirst() const;
+  // Costs as much processor time as the server's iteration count asks for: about a millisecond at
+  // PostgreSQL's 4096, a few tenths of a second at the limit.
   Result<std::string> ClientFinal(std::string_view server_first);
   Result<bool> CheckServerFinal(std::string_view server_final) const;
 
@@ -37,7 +45,8 @@ class ScramClient {
 // 24 characters of fresh randomness for a nonce.
 std::string MakeScramNonce();
 
-// The answer to AuthenticationMD5Password: "md5" + md5(md5(password + user) + salt).
+// The answer to AuthenticationMD5Password: "md5" + md5(md5(password + user) + salt). Empty if
+// libcrypto has no MD5 (FIPS mode); the server then refuses the login.
 std::string Md5Password(std::string_view user, std::string_view password, std::string_view salt);
 
 }  // namespace pgsidecar::pgwire

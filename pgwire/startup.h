@@ -17,6 +17,13 @@ namespace pgsidecar::pgwire {
 
 inline constexpr uint32_t kProtocol30 = 3U << 16;
 inline constexpr uint32_t kProtocol32 = (3U << 16) | 2;
+// What stands in place of a protocol version in the other packets.
+inline constexpr uint32_t kCancelRequestCode = (1234U << 16) | 5678;
+inline constexpr uint32_t kSslRequestCode = (1234U << 16) | 5679;
+inline constexpr uint32_t kGssEncRequestCode = (1234U << 16) | 5680;
+// What a cancel key may measure: 4 bytes in protocol 3.0, up to 256 in 3.2.
+inline constexpr size_t kMinCancelKeyBytes = 4;
+inline constexpr size_t kMaxCancelKeyBytes = 256;
 
 struct StartupMessage {
   uint32_t protocol = kProtocol30;
@@ -33,7 +40,7 @@ struct GssEncRequest {};
 
 struct CancelRequest {
   uint32_t pid = 0;
-  std::string key;  // 4 bytes in protocol 3.0, up to 256 in 3.2
+  std::string key;
   void Encode(std::string& to) const;
 };
 

@@ -46,6 +46,11 @@ class AnalysisMemo {
   };
   using Order = std::list<Remembered>;
 
+  // REQUIRES: charge <= max_bytes_.
+  void Insert(uint64_t hash, std::string_view text, std::shared_ptr<const TextInfo> info,
+              size_t charge);
+  void EvictOldest();
+
   size_t max_bytes_;
   size_t bytes_ = 0;
   uint64_t hits_ = 0;

@@ -125,6 +125,8 @@ enum Hazard : uint32_t {
   kHazardCurrentOf = 1U << 7,     // WHERE CURRENT OF
   kHazardXml = 1U << 8,           // XMLTABLE, XMLPARSE and kin (document or content: a setting)
   kHazardRowTypeField = 1U << 9,  // a field or star of an expression that may be a function call
+  kHazardParameterDate =
+      1U << 10,  // a parameter itself cast to a date or time type: its bytes decide
 };
 
 struct StatementInfo {

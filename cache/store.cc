@@ -1,0 +1,235 @@
+// Shards, each with a mutex and S3-FIFO queues, under one budget of bytes and entries.
+//
+// The budget is global: two atomic counters that every insertion reserves from before it puts its
+// entry in, evicting until the reservation fits. So a small budget is as usable as a large one,
+// whatever the number of shards, and the entries that are in the store never exceed it. What makes
+// room: the entry's own shard while it holds more than an even share, else the shards in turn, so
+// that shards stay about even. Never are two shards locked at once.
+//
+// A hit takes its shard's mutex for the find and the copy of a shared_ptr. Age and stamps are
+// judged, and entries freed, without it.
+
+#include "cache/store.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/bytes.h"
+#include "cache/s3_fifo.h"
+
+namespace pgsidecar::cache {
+namespace {
+
+// Threads read the clock once in a round of their loops, so that one's `now` may be a little behind
+// another's. An entry from further ahead is one whose age nobody knows.
+constexpr Duration kClockSkew = std::chrono::seconds(1);
+
+// True if the entry, as far as its age goes, may be served.
+bool IsFresh(const Entry& entry, TimePoint now, Duration max_age) {
+  const Duration age = now - entry.filled_at;
+  return age >= -kClockSkew && std::max(age, Duration{0}) < max_age;
+}
+
+// What malloc takes for a string's characters; nothing while they fit into the string itself.
+size_t HeapBytes(const std::string& text) {
+  constexpr size_t kInside = 15;
+  return text.capacity() > kInside ? (text.capacity() + 1 + 8 + 15) / 16 * 16 : 0;
+}
+
+// How many entries to prepare a shard for: its share of all that are allowed, unless small ones of
+// this size fill the bytes earlier.
+size_t PlacesOfShard(const StoreOptions& options) {
+  constexpr size_t kSmallEntryBytes = 1024;
+  const size_t entries = std::min(options.max_entries, options.max_bytes / kSmallEntryBytes);
+  return std::bit_ceil(entries / options.shards + 1);
+}
+
+// The bytes that are left for entries when the shards' tables have had theirs.
+size_t BytesForEntries(const StoreOptions& options) {
+  const size_t tables = options.shards * PlacesOfShard(options) * S3Fifo::kPlaceBytes;
+  return options.max_bytes - std::min(options.max_bytes, tables);
+}
+
+}  // namespace
+
+size_t Entry::ChargeBytes() const {
+  constexpr size_t kControlBlockBytes = 16;  // of the shared_ptr
+  constexpr size_t kMallocBytes = 16;        // of the entry and of the stamps
+  return sizeof(Entry) + kControlBlockBytes + kMallocBytes + HeapBytes(row_description) +
+         HeapBytes(rows) + HeapBytes(command_complete) + stamps.capacity() * sizeof(Stamp) +
+         S3Fifo::kNodeBytes;
+}
+
+struct alignas(64) Store::Shard {
+  mutable std::mutex mutex;
+  // The rest is guarded by `mutex`.
+  std::optional<S3Fifo> queues;
+  StoreStats stats;  // entries and bytes are the queues' to say
+};
+
+Store::Store(const StoreOptions& options, const VersionTable* versions)
+    : max_bytes_(BytesForEntries(options)),
+      max_entries_(options.max_entries),
+      shard_count_(options.shards),
+      versions_(versions),
+      shards_(new Shard[options.shards]) {
+  assert(std::has_single_bit(options.shards));
+  for (unsigned i = 0; i < shard_count_; ++i) shards_[i].queues.emplace(PlacesOfShard(options));
+}
+
+Store::~Store() = default;
+
+Store::Shard& Store::ShardOf(const Digest& key) {
+  const uint32_t last = LoadBig32(reinterpret_cast<const char*>(key.data()) + key.size() - 4);
+  return shards_[last & (shard_count_ - 1)];
+}
+
+std::shared_ptr<const Entry> Store::Lookup(const Digest& key, TimePoint now,
+                                           const ReadPolicy& policy) {
+  Shard& shard = ShardOf(key);
+  std::shared_ptr<const Entry> entry;
+  {
+    const std::lock_guard lock(shard.mutex);
+    const std::shared_ptr<const Entry>* const found = shard.queues->Touch(key);
+    if (found == nullptr) {
+      ++shard.stats.misses;
+      return nullptr;
+    }
+    entry = *found;
+    ++shard.stats.hits;  // taken back if it proves to be dead
+  }
+  const bool is_fresh = IsFresh(*entry, now, policy.max_age);
+  if (is_fresh && (!policy.check_stamps || versions_->Match(entry->stamps))) return entry;
+
+  const std::lock_guard lock(shard.mutex);
+  --shard.stats.hits;
+  ++(is_fresh ? shard.stats.stale : shard.stats.expired);
+  if (shard.queues->Drop(*entry, /*refill=*/true)) Release(*entry);
+  return nullptr;
+}
+
+bool Store::Insert(std::shared_ptr<const Entry> entry) {
+  const size_t charge = entry->ChargeBytes();
+  Shard& shard = ShardOf(entry->key);
+  if (charge > max_bytes_) {
+    const std::lock_guard lock(shard.mutex);
+    ++shard.stats.rejected_large;
+    return false;
+  }
+  // A write that begins after this finds the entry's stamps on its way: they will not match.
+  if (!versions_->Match(entry->stamps)) return false;
+  if (!Reserve(charge, shard)) return false;
+
+  std::shared_ptr<const Entry> replaced;  // freed after the mutex is
+  const std::lock_guard lock(shard.mutex);
+  const std::shared_ptr<const Entry>* const present = shard.queues->Find(entry->key);
+  if (present != nullptr && (*present)->filled_at > entry->filled_at &&
+      versions_->Match((*present)->stamps)) {
+    Release(*entry);
+    return false;
+  }
+  replaced = shard.queues->Put(std::move(entry));
+  if (replaced) Release(*replaced);
+  ++shard.stats.stored;
+  return true;
+}
+
+bool Store::Reserve(size_t charge, Shard& shard) {
+  bytes_.fetch_add(charge, std::memory_order_relaxed);
+  entries_.fetch_add(1, std::memory_order_relaxed);
+  while (bytes_.load(std::memory_order_relaxed) > max_bytes_ ||
+         entries_.load(std::memory_order_relaxed) > max_entries_) {
+    if (EvictFrom(shard, /*only_above_share=*/true)) continue;
+    bool evicted = false;
+    for (unsigned i = 0; i < shard_count_ && !evicted; ++i) {
+      const unsigned turn = next_eviction_.fetch_add(1, std::memory_order_relaxed);
+      evicted = EvictFrom(shards_[turn & (shard_count_ - 1)], /*only_above_share=*/false);
+    }
+    if (evicted) continue;
+    // All that is reserved is on its way into the store: this entry has come at a bad moment.
+    bytes_.fetch_sub(charge, std::memory_order_relaxed);
+    entries_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  return true;
+}
+
+bool Store::EvictFrom(Shard& shard, bool only_above_share) {
+  std::shared_ptr<const Entry> evicted;  // freed after the mutex is
+  const std::lock_guard lock(shard.mutex);
+  if (only_above_share && shard.queues->bytes() <= max_bytes_ / shard_count_ &&
+      shard.queues->size() <= max_entries_ / shard_count_) {
+    return false;
+  }
+  evicted = shard.queues->Evict();
+  if (!evicted) return false;
+  Release(*evicted);
+  ++shard.stats.evicted;
+  return true;
+}
+
+void Store::Release(const Entry& entry) {
+  bytes_.fetch_sub(entry.ChargeBytes(), std::memory_order_relaxed);
+  entries_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+size_t Store::Sweep(TimePoint now, Duration max_age) {
+  const unsigned turn = next_sweep_.fetch_add(1, std::memory_order_relaxed);
+  Shard& shard = shards_[turn & (shard_count_ - 1)];
+  std::vector<std::shared_ptr<const Entry>> entries;
+  {
+    const std::lock_guard lock(shard.mutex);
+    entries = shard.queues->All();
+  }
+  std::erase_if(entries, [&](const std::shared_ptr<const Entry>& entry) {
+    return IsFresh(*entry, now, max_age) && versions_->Match(entry->stamps);
+  });
+  const std::lock_guard lock(shard.mutex);
+  size_t swept = 0;
+  for (const std::shared_ptr<const Entry>& dead : entries) {
+    if (!shard.queues->Drop(*dead, /*refill=*/false)) continue;
+    Release(*dead);
+    ++swept;
+  }
+  shard.stats.swept += swept;
+  return swept;
+}
+
+size_t Store::Clear() {
+  size_t cleared = 0;
+  for (unsigned i = 0; i < shard_count_; ++i) {
+    std::vector<std::shared_ptr<const Entry>> entries;
+    {
+      const std::lock_guard lock(shards_[i].mutex);
+      entries = shards_[i].queues->Clear();
+      for (const std::shared_ptr<const Entry>& entry : entries) Release(*entry);
+    }
+    cleared += entries.size();
+  }
+  return cleared;
+}
+
+StoreStats Store::Stats() const {
+  StoreStats sum;
+  for (unsigned i = 0; i < shard_count_; ++i) {
+    const Shard& shard = shards_[i];
+    const std::lock_guard lock(shard.mutex);
+    sum.entries += shard.queues->size();
+    sum.bytes += shard.queues->bytes();
+    sum.hits += shard.stats.hits;
+    sum.misses += shard.stats.misses;
+    sum.stale += shard.stats.stale;
+    sum.expired += shard.stats.expired;
+    sum.stored += shard.stats.stored;
+    sum.evicted += shard.stats.evicted;
+    sum.swept += shard.stats.swept;
+    sum.rejected_large += shard.stats.rejected_large;
+  }
+  return sum;
+}
+
+}  // namespace pgsidecar::cache

@@ -1,0 +1,103 @@
+// The array of version words. What is argued here is where the words live and why the memory order
+// is enough; versions.h has the protocol.
+//
+// Places. The first 1/256 of the array is for the counters of databases, the rest for those of
+// relations. A relation that shared its place with a database would, at each write to it, empty
+// the cache of that database for good; so those two kinds never meet.
+//
+// Memory order. All operations are sequentially consistent: on x86 a load costs the same as a
+// relaxed one, and the read-modify-writes are locked instructions in any case. What has to hold:
+//
+// 1. Whoever has heard of a write from a socket must not match a stamp from before it. BeginWrite
+//    comes before the system call that sends the write, the server's replies come after it, and a
+//    reader's load comes after the system call that brought it the news. The kernel's socket code
+//    synchronises the two ends (its locks release on one side and acquire on the other), so that
+//    the increment happens before the load, and the load sees it or something later.
+// 2. Nobody is told of a hit between a BeginWrite and its EndWrite, in which the write may already
+//    be visible to some: a word with pending is never captured, and a captured word without pending
+//    is unequal to any with.
+// 3. One word's operations have one order (its modification order), and within it no value comes
+//    back: EndWrite and Move add to the version, and 2^44 of them would have to pass between
+//    capture and match for it to wrap around to the same value.
+// 4. Match reads several words one after the other, not at once. If the last load finds its word
+//    unmoved, it was unmoved at the time of the first load too (by 3), and so was every word in
+//    between: all of them held at the moment of the first load, which is within the call.
+
+#include "cache/versions.h"
+
+#include <cassert>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+
+namespace pgsidecar::cache {
+namespace {
+
+constexpr unsigned kPendingBits = 20;
+constexpr uint64_t kPendingMask = (uint64_t{1} << kPendingBits) - 1;
+constexpr uint64_t kOneVersion = uint64_t{1} << kPendingBits;
+
+// A number below `count`, evenly spread.
+uint32_t Spread(uint64_t hash, uint32_t count) {
+  return static_cast<uint32_t>(((hash >> 32) * count) >> 32);
+}
+
+uint64_t HashOf(const DatabaseId& database, uint32_t relation) {
+  char bytes[16];
+  std::memcpy(bytes, &database.cluster, 8);
+  std::memcpy(bytes + 8, &database.oid, 4);
+  std::memcpy(bytes + 12, &relation, 4);
+  return Hash64({bytes, sizeof bytes});
+}
+
+}  // namespace
+
+VersionTable::VersionTable(unsigned bits)
+    : bits_(bits), words_(new std::atomic<uint64_t>[size_t{1} << bits]()) {
+  assert(bits >= 1 && bits < 32);
+}
+
+uint32_t VersionTable::DatabasePlaces() const { return bits_ > 8 ? 1u << (bits_ - 8) : 1; }
+
+CounterIndex VersionTable::DatabaseCounter(const DatabaseId& database) const {
+  return Spread(HashOf(database, 0), DatabasePlaces());
+}
+
+CounterIndex VersionTable::RelationCounter(const DatabaseId& database, uint32_t relation) const {
+  const uint32_t databases = DatabasePlaces();
+  return databases + Spread(HashOf(database, relation), (1u << bits_) - databases);
+}
+
+void VersionTable::BeginWrite(CounterIndex counter) {
+  [[maybe_unused]] const uint64_t before = words_[counter].fetch_add(1);
+  assert((before & kPendingMask) != kPendingMask);
+}
+
+void VersionTable::EndWrite(CounterIndex counter) {
+  // One addition does both, so that nobody can see the write ended and the version unmoved.
+  [[maybe_unused]] const uint64_t before = words_[counter].fetch_add(kOneVersion - 1);
+  assert((before & kPendingMask) != 0);
+}
+
+void VersionTable::Move(CounterIndex counter) { words_[counter].fetch_add(kOneVersion); }
+
+std::optional<std::vector<Stamp>> VersionTable::Capture(
+    std::span<const CounterIndex> counters) const {
+  std::vector<Stamp> stamps;
+  stamps.reserve(counters.size());
+  for (const CounterIndex counter : counters) {
+    const uint64_t word = words_[counter].load();
+    if ((word & kPendingMask) != 0) return std::nullopt;
+    stamps.push_back({counter, word});
+  }
+  return stamps;
+}
+
+bool VersionTable::Match(std::span<const Stamp> stamps) const {
+  for (const Stamp& stamp : stamps) {
+    if (words_[stamp.counter].load() != stamp.word) return false;
+  }
+  return true;
+}
+
+}  // namespace pgsidecar::cache

@@ -1,0 +1,43 @@
+#include "pool/prepared.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace pgsidecar::pool {
+namespace {
+
+uint64_t HashOf(std::string_view sql, const std::vector<uint32_t>& types) {
+  const std::string_view type_bytes(reinterpret_cast<const char*>(types.data()),
+                                    types.size() * sizeof(uint32_t));
+  return Hash64(sql, Hash64(type_bytes));
+}
+
+}  // namespace
+
+std::shared_ptr<const PreparedStatement> PreparedRegistry::Intern(
+    std::string_view sql, const std::vector<uint32_t>& parameter_types) {
+  const uint64_t hash = HashOf(sql, parameter_types);
+  const auto [begin, end] = statements_.equal_range(hash);
+  for (auto it = begin; it != end; ++it) {
+    if (auto held = it->second.lock();
+        held && held->sql == sql && held->parameter_types == parameter_types) {
+      return held;
+    }
+  }
+  if (statements_.size() >= drop_at_) DropUnheld();
+  auto statement = std::make_shared<PreparedStatement>();
+  statement->id = next_id_++;
+  statement->sql = sql;
+  statement->parameter_types = parameter_types;
+  statement->server_name = "pgs_" + std::to_string(statement->id);
+  statements_.emplace(hash, statement);
+  return statement;
+}
+
+void PreparedRegistry::DropUnheld() {
+  std::erase_if(statements_, [](const auto& entry) { return entry.second.expired(); });
+  drop_at_ = std::max<size_t>(1024, statements_.size() * 2);
+}
+
+}  // namespace pgsidecar::pool

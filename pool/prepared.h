@@ -1,0 +1,50 @@
+// Prepared statements across server connections (PostgreSQL documentation, "Extended Query").
+//
+// A client's statement name is its own business. On the server a statement is known by an id that
+// all clients share who prepared the same text with the same parameter types: "pgs_<id>". What a
+// client was told about its statement (ParameterDescription and RowDescription) is kept as a hash, so
+// that a statement prepared again elsewhere after DDL does not silently change its columns.
+
+#ifndef PGSIDECAR_POOL_PREPARED_H_
+#define PGSIDECAR_POOL_PREPARED_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace pgsidecar::pool {
+
+using StatementId = uint32_t;
+
+// Immutable and shared.
+struct PreparedStatement {
+  StatementId id = 0;
+  std::string sql;
+  std::vector<uint32_t> parameter_types;  // as the client gave them
+  std::string server_name;                // "pgs_<id>"
+};
+
+// A name that no server connection ever has: closing it is harmless, naming it is an error.
+inline constexpr std::string_view kNoStatement = "pgs_none";
+
+// Interns statements; holds only those that somebody else still holds.
+class PreparedRegistry {
+ public:
+  std::shared_ptr<const PreparedStatement> Intern(std::string_view sql,
+                                                  const std::vector<uint32_t>& parameter_types);
+  size_t size() const { return statements_.size(); }
+
+ private:
+  void DropUnheld();
+
+  StatementId next_id_ = 1;
+  size_t drop_at_ = 1024;  // when to look for statements that nobody holds any more
+  std::unordered_multimap<uint64_t, std::weak_ptr<const PreparedStatement>> statements_;
+};
+
+}  // namespace pgsidecar::pool
+
+#endif  // PGSIDECAR_POOL_PREPARED_H_

@@ -1,0 +1,150 @@
+// One connection to the server: what state it is in and what it really holds.
+//
+//   connecting ─► logging in ─► probing ─► idle ◄──► leased
+//                                           ▲          │
+//                                           └ settling ◄┘        any ─► closed
+//
+// While it is leased its bytes belong to the client session that holds the lease; in every other
+// state they are handled here. A relayed login belongs to the session that is being judged.
+//
+// Pure: bytes in through OnBytes, bytes out through `out`; whoever owns the socket carries them.
+
+#ifndef PGSIDECAR_POOL_SERVER_CONNECTION_H_
+#define PGSIDECAR_POOL_SERVER_CONNECTION_H_
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/outbox.h"
+#include "base/result.h"
+#include "pgwire/message_stream.h"
+#include "pgwire/startup.h"
+#include "pool/own_login.h"
+#include "pool/own_query.h"
+#include "pool/prepared.h"
+
+namespace pgsidecar::pool {
+
+class Pool;
+
+using ServerId = uint64_t;
+using ClientId = uint64_t;
+
+enum class ServerState : uint8_t {
+  kConnecting,
+  kLoggingIn,  // relayed for a client, or the proxy's own
+  kProbing,    // asking what settings the session holds
+  kIdle,
+  kLeased,
+  kSettling,  // released, not yet clean: a cancel request under way, or a ROLLBACK running
+  kClosed,
+};
+std::string_view ServerStateName(ServerState state);
+
+// What the server said of the settings of this session, after its login or after a reload of its
+// configuration.
+struct Environment {
+  std::string fingerprint;     // of every setting that can change a result
+  std::string login_settings;  // of ALTER ROLE / ALTER DATABASE ... SET, fixed at login
+  std::string search_path;
+  std::string session_user;
+  std::string current_user;
+  std::string conf_load_time;
+  uint32_t database = 0;  // OID
+  bool read_committed = false;    // default_transaction_isolation
+  std::string uncacheable_because;  // "" if nothing forbids caching
+};
+
+class ServerConnection {
+ public:
+  // What an input came to; the caller acts on it.
+  enum class Event : uint8_t {
+    kNone,
+    kLoggedIn,         // an own login has ended well
+    kIdleAgain,        // an own query has ended
+    kSettingsChanged,  // the server announced a setting that changed by itself
+    kFailed,           // `error()` says why; to be closed
+  };
+
+  ServerConnection(ServerId id, pgwire::StartupMessage startup, TimePoint now);
+
+  ServerId id() const { return id_; }
+  ServerState state() const { return state_; }
+  const Error& error() const { return error_; }
+  const pgwire::StartupMessage& startup() const { return startup_; }
+
+  // The only way in which a state changes; asserts that the change is one of the picture above.
+  void MoveTo(ServerState state);
+
+  // Opens an own login once the socket is connected. A relayed one is sent by its session.
+  void StartOwnLogin(std::string password);
+  // REQUIRES: nothing else is running on the connection.
+  void StartQuery(std::string_view sql, OwnQuery::OnRow on_row, OwnQuery::OnDone on_done);
+  bool querying() const { return query_.running(); }
+
+  // Bytes that belong to no session: of an own login, an own query, or unasked in the pool. May bring
+  // several events; the most severe is returned.
+  Event OnBytes(std::string_view bytes);
+  // The socket is gone: an own query is told so.
+  void OnLost(const Error& error);
+
+  // A ParameterStatus of any origin. Returns whether the value is new.
+  bool OnParameterStatus(std::string_view name, std::string_view value);
+  const std::map<std::string, std::string, std::less<>>& parameters() const { return parameters_; }
+
+  // --- what the session holds, kept by whoever changes it ---
+  Outbox out;
+  Pool* pool = nullptr;  // that counts it; null before the probe, and for the proxy's own
+  uint32_t pid = 0;
+  std::string cancel_key;
+  bool challenged = false;  // the server asked for proof of identity at login
+  std::optional<Environment> environment;
+  ClientId client = 0;      // who holds the lease, or is being judged
+  int cancels_in_flight = 0;
+  TimePoint created_at;
+  TimePoint used_at;
+
+  // Prepared statements by id, with the hash of what the server described; oldest first.
+  struct Held {
+    StatementId id;
+    uint64_t description;
+  };
+  using HeldStatements = std::list<Held>;
+  const Held* FindStatement(StatementId id) const;
+  void HoldStatement(StatementId id, uint64_t description);
+  void DropStatement(StatementId id);
+  const HeldStatements& statements() const { return statements_; }
+
+  // Who prepared the unnamed statement, and what; 0: it does not exist or is not known.
+  ClientId unnamed_client = 0;
+  StatementId unnamed_statement = 0;
+
+ private:
+  Event OnMessage(char type, std::string_view body);
+  Event OnLoginMessage(char type, std::string_view body);
+  Event OnUnaskedMessage(char type, std::string_view body);
+  Event Fail(Error error);
+
+  ServerId id_;
+  ServerState state_ = ServerState::kConnecting;
+  pgwire::StartupMessage startup_;
+  std::optional<OwnLogin> login_;
+  OwnQuery query_;
+  pgwire::MessageStream stream_;
+  std::string partial_row_;  // a row of an own query whose end has not come yet
+  Error error_;
+  std::map<std::string, std::string, std::less<>> parameters_;
+  HeldStatements statements_;
+  std::unordered_map<StatementId, HeldStatements::iterator> statement_index_;
+};
+
+}  // namespace pgsidecar::pool
+
+#endif  // PGSIDECAR_POOL_SERVER_CONNECTION_H_

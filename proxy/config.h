@@ -1,0 +1,129 @@
+// The configuration: what can be set, where it may be set, and what holds if it is not.
+//
+// One table in config.cc describes every setting once; the flags, the environment variables, the
+// keys of the TOML file, --help and SHOW CONFIG all come from it. A setting has one name: the flag
+// --max-foreign-staleness is PGSIDECAR_MAX_FOREIGN_STALENESS in the environment and
+// max_foreign_staleness in the file. A Config that LoadConfig returns has passed every check.
+
+#ifndef PGSIDECAR_PROXY_CONFIG_H_
+#define PGSIDECAR_PROXY_CONFIG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "proxy/url.h"
+
+namespace pgsidecar::proxy {
+
+// What --version prints; the project's version in CMakeLists.txt.
+inline constexpr std::string_view kVersion = "0.1.0";
+
+// What a read may be told, hit or miss.
+enum class Consistency : uint8_t {
+  kTtl,           // no older than max_age; writes are not watched
+  kSession,       // and every acknowledged write that passed through this proxy is seen
+  kLinearizable,  // as if it ran on the primary; needs the change feed
+};
+
+struct ListenAddress {
+  std::string host;   // an address or a name, without brackets; or a directory for a Unix socket
+  uint16_t port = 0;  // 0: whichever is free
+  bool operator==(const ListenAddress&) const = default;
+};
+
+struct Config {
+  std::string config_file;  // empty: none
+
+  UpstreamUrl upstream;
+  std::vector<ListenAddress> listen = {{"127.0.0.1", 6432}};
+  std::optional<ListenAddress> http_listen;  // for health, metrics and statistics
+  // Whether a server that lets a client in without a challenge is believed on a listener that
+  // others than this machine reach. Such a server's pg_hba trusts the proxy's address, not the
+  // client's.
+  bool accept_unauthenticated = false;
+
+  Consistency consistency = Consistency::kSession;
+  Duration ttl = std::chrono::minutes(5);
+  bool ttl_given = false;  // somebody set ttl, even if to its default
+  Duration max_foreign_staleness = std::chrono::seconds(5);
+  bool sole_writer = false;  // promised by the user: nobody writes except through this proxy
+
+  bool cache = true;
+  size_t cache_bytes = size_t{256} << 20;
+  uint32_t cache_entries = 50'000;
+  size_t cache_entry_bytes = size_t{8} << 20;  // the largest entry; at most cache_bytes
+  Duration single_flight_wait = std::chrono::seconds(1);
+  Duration sweep_interval = std::chrono::seconds(1);
+  Duration catalog_poll_interval = std::chrono::seconds(1);
+
+  uint32_t default_pool_size = 20;  // server connections of one user to one database
+  uint32_t max_server_connections = 100;
+  uint32_t max_client_connections = 10'000;
+  Duration query_wait_timeout = std::chrono::seconds(120);
+  Duration server_connect_timeout = std::chrono::seconds(15);
+  Duration server_idle_timeout = std::chrono::seconds(600);
+  Duration server_lifetime = std::chrono::seconds(3600);
+  Duration client_login_timeout = std::chrono::seconds(60);
+  Duration drain_timeout = std::chrono::seconds(30);
+
+  // What may be buffered towards a client before its server is paused, and the reverse.
+  size_t client_buffer_bytes = size_t{1} << 20;
+  size_t server_buffer_bytes = size_t{1} << 20;
+
+  std::string log_level = "info";
+  std::string log_format = "text";
+
+  // The oldest answer that may be served from the cache without being asked for otherwise: ttl if
+  // the user chose it or promised to be the sole writer, else capped by max_foreign_staleness.
+  Duration MaxAge() const;
+  // One line for the start-up log: which promise holds, and why.
+  std::string FreshnessSummary() const;
+};
+
+// What to print on standard output before leaving with success: the answer to --help or --version.
+struct ExitMessage {
+  std::string text;
+};
+
+// Reads the configuration: flags before PGSIDECAR_<NAME> variables before the TOML file that
+// --config or PGSIDECAR_CONFIG names before the defaults; DATABASE_URL is the upstream if nothing
+// else says one. An empty variable counts as unset. All that is given is checked, also where it is
+// overridden. The message of an Error is one line that says where the mistake is and what was
+// expected.
+Result<std::variant<Config, ExitMessage>> LoadConfig(
+    int argc, const char* const* argv, const std::map<std::string, std::string>& environment);
+
+struct ConfigRow {
+  std::string name;
+  std::string value;
+  std::string default_value;
+  std::string description;
+};
+// Every setting, in the order of --help; the upstream without its password.
+std::vector<ConfigRow> Describe(const Config& config);
+
+// PostgreSQL's way to write a time: 500ms, 30s, 5min, 1h; a bare number is in seconds. The Error's
+// message says what was expected.
+Result<Duration> ParseDuration(std::string_view text);
+// The same way, in the largest unit that leaves no remainder.
+std::string FormatDuration(Duration duration);
+
+// ttl, session, linearizable. Refuses what this version cannot promise.
+Result<Consistency> ParseConsistency(std::string_view text);
+std::string_view ConsistencyName(Consistency consistency);
+
+// True if nobody outside this machine reaches a listener on `host`: "localhost", an address of
+// 127.0.0.0/8, ::1, or the directory of a Unix socket.
+bool IsLoopback(std::string_view host);
+
+}  // namespace pgsidecar::proxy
+
+#endif  // PGSIDECAR_PROXY_CONFIG_H_

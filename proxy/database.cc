@@ -1,0 +1,98 @@
+#include "proxy/database.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/log.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+constexpr size_t kMaxStatements = 10'000;
+constexpr size_t kMaxStatementBytes = size_t{32} << 20;
+
+}  // namespace
+
+Database::Database(std::string name, cache::VersionTable* versions)
+    : book(kMaxStatements, kMaxStatementBytes), name_(std::move(name)), versions_(versions) {
+  // Until the server has said who it is, the name keeps databases apart.
+  id_ = {Hash64(name_), 0};
+  counter_ = versions_->DatabaseCounter(id_);
+}
+
+uint64_t Database::counter_word() const {
+  const auto stamps = versions_->Capture(std::array{counter_});
+  return stamps ? stamps->front().word : UINT64_MAX;
+}
+
+void Database::OnCatalogChangeBegins() { ++changes_open_; }
+
+void Database::OnCatalogChangeEnds() {
+  assert(changes_open_ > 0);
+  --changes_open_;
+  needs_recheck_ = true;
+}
+
+void Database::OnDisconnected() { connected_ = false; }
+
+void Database::Identify(const catalog::PollAnswer& answer) {
+  const cache::DatabaseId id{Hash64(answer.system_identifier + "/" + answer.timeline),
+                             answer.database};
+  const bool restarted = answer.postmaster_start_time != postmaster_start_time_;
+  if (id == id_ && !restarted) return;
+  // Another cluster, another timeline, or a server that has crashed or been restored: whatever was
+  // true of the old one is dropped with its counter. Its backends are gone, too.
+  versions_->Move(counter_);
+  id_ = id;
+  counter_ = versions_->DatabaseCounter(id_);
+  versions_->Move(counter_);
+  if (restarted && !postmaster_start_time_.empty()) SettleOrphans({}, true);
+  postmaster_start_time_ = answer.postmaster_start_time;
+  catalog_.reset();
+  fingerprint_.clear();
+  ++catalog_version_;
+}
+
+void Database::SettleOrphans(const std::vector<uint32_t>& alive, bool all) {
+  std::erase_if(orphans_, [&](const OrphanedWrites& orphan) {
+    if (!all && std::find(alive.begin(), alive.end(), orphan.pid) != alive.end()) return false;
+    for (const cache::CounterIndex counter : orphan.counters) versions_->EndWrite(counter);
+    return true;
+  });
+}
+
+bool Database::OnPoll(const catalog::PollAnswer& answer) {
+  Identify(answer);
+  connected_ = true;
+  SettleOrphans(answer.alive, false);
+  in_recovery_ = answer.in_recovery;
+  if (answer.conf_load_time != conf_load_time_) {
+    conf_load_time_ = answer.conf_load_time;
+  }
+  if (catalog_ != nullptr && answer.fingerprint == fingerprint_) {
+    if (changes_open_ == 0) needs_recheck_ = false;
+    return false;
+  }
+  needs_recheck_ = true;
+  versions_->Move(counter_);
+  return true;
+}
+
+bool Database::OnLoaded(std::shared_ptr<const catalog::Catalog> catalog, const std::string& before,
+                        const std::string& after, uint64_t word) {
+  if (before != after || changes_open_ > 0 || word == UINT64_MAX || word != counter_word()) {
+    return false;
+  }
+  catalog_ = std::move(catalog);
+  fingerprint_ = after;
+  needs_recheck_ = false;
+  ++catalog_version_;
+  versions_->Move(counter_);
+  log::info("catalog loaded database={} version={}", name_, catalog_version_);
+  return true;
+}
+
+}  // namespace pgsidecar::proxy

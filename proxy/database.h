@@ -1,0 +1,105 @@
+// One database of the upstream: what is known of it, and whether that may be relied on.
+//
+// A Database is *usable* while its catalog is loaded, the proxy's own connection to it is up, and
+// nobody has a change of the catalog under way. Only then may the cache be read or filled. While it
+// is not, every write counts as a write to anything; the catalog that was loaded last still tells
+// which statements leave something in their session.
+//
+//   DDL through the proxy   OnCatalogChangeBegins ... OnCatalogChangeEnds ─► recheck
+//   a function of which     OnCatalogMayHaveChanged                        ─► recheck
+//     nothing is known
+//   recheck                 poll; if the fingerprint has moved: load, poll again, accept if the two
+//                           polls agree and the counter has not moved in between
+//
+// The dialogue itself is Watch's (proxy/watch.h); this class holds what it found out.
+
+#ifndef PGSIDECAR_PROXY_DATABASE_H_
+#define PGSIDECAR_PROXY_DATABASE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/versions.h"
+#include "catalog/catalog.h"
+#include "proxy/statement.h"
+
+namespace pgsidecar::proxy {
+
+// Writes whose server connection was lost before the server had answered: their counters stay pending
+// until the backend is seen gone, because it can commit long after its socket has closed.
+struct OrphanedWrites {
+  uint32_t pid = 0;
+  std::vector<cache::CounterIndex> counters;
+};
+
+class Database {
+ public:
+  Database(std::string name, cache::VersionTable* versions);
+
+  const std::string& name() const { return name_; }
+  const cache::DatabaseId& id() const { return id_; }
+  cache::CounterIndex counter() const { return counter_; }
+  cache::CounterIndex RelationCounter(catalog::Oid relation) const {
+    return versions_->RelationCounter(id_, relation);
+  }
+
+  bool usable() const {
+    return connected_ && catalog_ != nullptr && !needs_recheck_ && changes_open_ == 0;
+  }
+  // Nullptr before the first load.
+  const catalog::Catalog* last_catalog() const { return catalog_.get(); }
+  // Moves with each accepted catalog: what plans are remembered under.
+  uint64_t catalog_version() const { return catalog_version_; }
+
+  // A session has forwarded a statement that changes the catalog; its transaction has ended.
+  void OnCatalogChangeBegins();
+  void OnCatalogChangeEnds();
+  void OnCatalogMayHaveChanged() { needs_recheck_ = true; }
+
+  void AddOrphan(OrphanedWrites orphan) { orphans_.push_back(std::move(orphan)); }
+  const std::vector<OrphanedWrites>& orphans() const { return orphans_; }
+
+  // --- for Watch ---
+  bool needs_recheck() const { return needs_recheck_; }
+  bool ready_for_recheck() const { return needs_recheck_ && changes_open_ == 0; }
+  uint64_t counter_word() const;
+  void OnDisconnected();
+  // Returns true if the catalog has to be loaded. Restart, failover and restore drop everything.
+  bool OnPoll(const catalog::PollAnswer& answer);
+  // A load between two polls that gave `before` and `after`, begun when the counter stood at
+  // `counter_word`. Returns false if it has to be done again.
+  bool OnLoaded(std::shared_ptr<const catalog::Catalog> catalog, const std::string& before,
+                const std::string& after, uint64_t counter_word);
+  const std::string& conf_load_time() const { return conf_load_time_; }
+  bool in_recovery() const { return in_recovery_; }
+
+  StatementBook book;
+
+ private:
+  void Identify(const catalog::PollAnswer& answer);
+  void SettleOrphans(const std::vector<uint32_t>& alive, bool all);
+
+  std::string name_;
+  cache::VersionTable* versions_;
+  cache::DatabaseId id_;
+  cache::CounterIndex counter_ = 0;
+
+  bool connected_ = false;
+  bool needs_recheck_ = false;
+  int changes_open_ = 0;
+  bool in_recovery_ = false;
+  std::shared_ptr<const catalog::Catalog> catalog_;
+  uint64_t catalog_version_ = 0;
+  std::string fingerprint_;  // of catalog_
+  std::string postmaster_start_time_;
+  std::string conf_load_time_;
+  std::vector<OrphanedWrites> orphans_;
+};
+
+}  // namespace pgsidecar::proxy
+
+#endif  // PGSIDECAR_PROXY_DATABASE_H_

@@ -1,0 +1,302 @@
+// A session's frame: its inputs and its ends. What happens in between is in session_startup.cc,
+// session_decide.cc, session_forward.cc, session_reply.cc and session_local.cc.
+
+#include "proxy/session.h"
+
+#include <cassert>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/log.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+// What a client may have sent ahead while its session waits.
+constexpr size_t kMaxHeldInputBytes = 64 * 1024;
+// How long a vanished client's query may take to obey a cancel request.
+constexpr Duration kMaxDrainTime = std::chrono::seconds(5);
+
+}  // namespace
+
+std::string_view SessionStateName(SessionState state) {
+  switch (state) {
+    case SessionState::kStartup:
+      return "startup";
+    case SessionState::kLoggingIn:
+      return "login";
+    case SessionState::kReady:
+      return "active";
+    case SessionState::kConsole:
+      return "console";
+    case SessionState::kDraining:
+      return "draining";
+    case SessionState::kClosed:
+      return "closed";
+  }
+  return "";
+}
+
+Session::Session(ClientId id, const Shared& shared, bool trusted_listener, std::string peer,
+                 TimePoint now)
+    : id_(id),
+      shared_(shared),
+      trusted_listener_(trusted_listener),
+      peer_(std::move(peer)),
+      connected_at_(now),
+      ledger_(shared.versions) {}
+
+Session::~Session() { assert(server_ == nullptr); }
+
+void Session::OnClientBytes(std::string_view bytes, TimePoint now) {
+  shared_.statistics->bytes_from_clients += bytes.size();
+  Process(bytes, now);
+  MaybeRelease();
+}
+
+void Session::Process(std::string_view input, TimePoint now) {
+  std::string held;
+  if (!input_.empty()) {
+    input_.append(input);
+    held = std::exchange(input_, {});
+    input = held;
+  }
+  if (state_ == SessionState::kStartup) ProcessStartup(input);
+  if (state_ == SessionState::kLoggingIn) ProcessLogin(input);
+  if (state_ == SessionState::kReady || state_ == SessionState::kConsole) {
+    ProcessRequests(input, now);
+  }
+  if (state_ != SessionState::kClosed && state_ != SessionState::kDraining) {
+    input_.assign(input);
+  }
+}
+
+void Session::ProcessRequests(std::string_view& input, TimePoint now) {
+  while (wait_ == Wait::kNone &&
+         (state_ == SessionState::kReady || state_ == SessionState::kConsole)) {
+    if (reader_.rest_bytes() > 0) {
+      if (input.empty()) return;
+      const std::string_view part = reader_.TakeRest(input);
+      if (server_ != nullptr) server_->out.Append(part);
+      continue;
+    }
+    Error error;
+    switch (reader_.Next(input, &request_, &error)) {
+      case RequestReader::Outcome::kNeedMore:
+        return;
+      case RequestReader::Outcome::kError:
+        return Fatal(error);
+      case RequestReader::Outcome::kRequest:
+        Begin(now);
+    }
+  }
+}
+
+// A wait is over: the request at hand goes on, and then what came behind it.
+void Session::Resume(TimePoint now) {
+  wait_ = Wait::kNone;
+  if (request_pending_) Continue(now);
+  if (wait_ == Wait::kNone) Process({}, now);
+  MaybeRelease();
+}
+
+bool Session::WantsClientBytes() const {
+  if (state_ == SessionState::kClosed || state_ == SessionState::kDraining) return false;
+  if (input_.size() > kMaxHeldInputBytes && wait_ != Wait::kNone) return false;
+  return server_ == nullptr || server_->out.bytes() < shared_.config->server_buffer_bytes;
+}
+
+void Session::SendError(const Error& error) {
+  client_out.Emit([&](std::string& to) { pgwire::EncodeError(to, "ERROR", error); });
+}
+
+void Session::SendReady() {
+  client_out.Emit([&](std::string& to) { pgwire::ReadyForQuery{status_}.Encode(to); });
+}
+
+void Session::Fatal(const Error& error) {
+  if (state_ == SessionState::kClosed) return;
+  ++shared_.statistics->errors;
+  log::debug("client ended by error client={} peer={} sqlstate={} reason={}", id_, peer_,
+             error.sqlstate, error.message);
+  client_out.Emit([&](std::string& to) { pgwire::EncodeError(to, "FATAL", error); });
+  Close();
+}
+
+// The client connection ends; what runs on the server is ended, too, and its connection saved if that
+// can be done safely.
+void Session::Close() {
+  if (state_ == SessionState::kClosed || state_ == SessionState::kDraining) return;
+  const bool logging_in = state_ == SessionState::kLoggingIn;
+  if (wait_ == Wait::kFlight) shared_.flights->Leave(key_, id_);
+  wait_ = Wait::kNone;
+  request_pending_ = false;
+  DropFill();
+  state_ = SessionState::kClosed;
+  Act(Action::kClose);
+  if (server_ == nullptr) return;
+
+  if (!expected_.empty() || batch_open_ || !batches_.empty()) Act(Action::kCancelServer);
+  const bool halfway = logging_in || pin_ != catalog::Pin::kNone || copy_in_ || server_said_fatal_ ||
+                       reader_.rest_bytes() > 0 || !replies_.AtBoundary();
+  if (halfway) return ReleaseServer(Action::kDropServer);
+  state_ = SessionState::kDraining;
+  wait_since_ = TimePoint{};
+  if (batch_open_) {
+    server_->out.Emit(
+        [](std::string& to) { pgwire::EncodeEmpty(to, pgwire::frontend_type::kSync); });
+    server_skips_ = false;
+    Expect(Reply::kSync);
+    batch_open_ = false;
+  }
+  MaybeRelease();
+}
+
+void Session::OnClientGone(TimePoint) { Close(); }
+
+bool Session::MayRelease() const {
+  return server_ != nullptr && Quiet() && !batch_open_ && wait_ == Wait::kNone &&
+         !request_pending_ && reader_.rest_bytes() == 0 && replies_.AtBoundary();
+}
+
+void Session::MaybeRelease() {
+  const bool idle = status_ == pgwire::TransactionStatus::kIdle;
+  if (state_ == SessionState::kDraining && MayRelease()) {
+    ReleaseServer(idle ? Action::kRelease : Action::kReleaseDirty);
+    state_ = SessionState::kClosed;
+    return;
+  }
+  if (state_ != SessionState::kReady) return;
+  if (idle && pin_ == catalog::Pin::kNone && MayRelease()) ReleaseServer(Action::kRelease);
+  if (draining_proxy_ && idle && (server_ == nullptr || MayRelease())) {
+    Fatal({"57P01", "terminating connection: pgsidecar is shutting down", "", ""});
+  }
+}
+
+// The owner takes the server connection back when it takes the action.
+void Session::ReleaseServer(Action how) {
+  if (how == Action::kDropServer) AbandonServer();
+  Act(how);
+}
+
+// What was under way on the server is lost to us: it may still happen there.
+void Session::AbandonServer() {
+  for (Batch& batch : batches_) LandFlight(batch);
+  batches_.clear();
+  expected_.clear();
+  batch_open_ = false;
+  orphaned_ = ledger_.Abandon();
+  EndCatalogChange();
+}
+
+void Session::EndCatalogChange() {
+  if (!std::exchange(catalog_change_open_, false)) return;
+  for (const auto& database : *shared_.databases) database->OnCatalogChangeEnds();
+  Act(Action::kCatalogChanged);
+}
+
+void Session::Escalate(Database* database) { ledger_.Escalate(database->counter()); }
+
+void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
+  shared_.statistics->bytes_from_servers += bytes.size();
+  Error error;
+  const bool ok = replies_.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
+    if (state_ == SessionState::kLoggingIn) {
+      OnLoginPiece(piece);
+      return state_ == SessionState::kLoggingIn;
+    }
+    return OnPiece(piece, now);
+  });
+  if (!ok) return Fatal(error);
+  if (state_ == SessionState::kDraining) client_out.Clear();
+  if (wait_ == Wait::kReplay && expected_.empty()) return Resume(now);
+  if (wait_ == Wait::kQuiet && Quiet()) return Resume(now);
+  MaybeRelease();
+}
+
+void Session::OnServerLost(const Error& error, TimePoint) {
+  const bool told = server_said_fatal_;
+  AbandonServer();
+  server_ = nullptr;
+  if (state_ == SessionState::kDraining) {
+    state_ = SessionState::kClosed;
+    return;
+  }
+  if (told) return Close();
+  Fatal(error);
+}
+
+void Session::OnLeased(pool::ServerConnection* server, TimePoint now) {
+  server_ = server;
+  server_->client = id_;
+  SyncParameters();
+  if (!environment_) AdoptEnvironment();
+  Resume(now);
+}
+
+void Session::OnLeaseFailed(const Error& error, TimePoint) { Fatal(error); }
+
+void Session::OnFlightLanded(TimePoint now) {
+  if (wait_ == Wait::kFlight) Resume(now);
+}
+
+void Session::OnCancelRequest(TimePoint now) {
+  if (wait_ != Wait::kLease && wait_ != Wait::kFlight) {
+    if (server_ != nullptr && !expected_.empty()) Act(Action::kCancelServer);
+    return;
+  }
+  if (wait_ == Wait::kFlight) shared_.flights->Leave(key_, id_);
+  if (wait_ == Wait::kLease) pool_->Leave(id_);
+  SendError({"57014", "canceling statement due to user request", "", ""});
+  if (request_.kind != Request::Kind::kExtended || request_.synced) {
+    SendReady();
+  } else {
+    skip_to_sync_ = true;
+  }
+  DropFill();
+  Finish();
+  Resume(now);
+}
+
+void Session::OnTick(TimePoint now) {
+  const Config& config = *shared_.config;
+  const bool early = state_ == SessionState::kStartup || state_ == SessionState::kLoggingIn;
+  if (early && now - connected_at_ > config.client_login_timeout) {
+    return Fatal({"57014", "canceling authentication due to timeout", "", ""});
+  }
+  if (state_ == SessionState::kDraining) {
+    if (wait_since_ == TimePoint{}) wait_since_ = now;
+    if (now - wait_since_ < kMaxDrainTime) return;
+    ReleaseServer(Action::kDropServer);
+    state_ = SessionState::kClosed;
+    return;
+  }
+  if (wait_ == Wait::kLease && now - wait_since_ > config.query_wait_timeout) {
+    return Fatal({"53300", "timed out while waiting for a server connection",
+                  "query_wait_timeout has passed.", ""});
+  }
+  if (wait_ == Wait::kFlight && now - wait_since_ > config.single_flight_wait) {
+    shared_.flights->Leave(key_, id_);
+    Resume(now);
+  }
+}
+
+void Session::OnDrain(TimePoint) {
+  draining_proxy_ = true;
+  if (state_ == SessionState::kStartup || state_ == SessionState::kConsole) {
+    return Fatal({"57P01", "pgsidecar is shutting down", "", ""});
+  }
+  MaybeRelease();
+}
+
+void Session::OnServerTaken() { server_ = nullptr; }
+
+// What a session knows of its settings comes from the server connection that it holds.
+void Session::AdoptEnvironment() {
+  environment_ = server_->environment;
+  if (!environment_) return;
+  environment_key_ = pool_->key() + environment_->fingerprint;
+  names_id_ = Hash64(environment_->current_user, Hash64(environment_->search_path));
+}
+
+}  // namespace pgsidecar::proxy

@@ -1,0 +1,387 @@
+// One client connection: from its startup packet to its end.
+//
+//   startup ─► logging in ─► ready ─► draining ─► closed         (draining: client gone, server busy)
+//      └─────► console ──────────────────────────► closed
+//
+// A pure state machine: bytes and events in; bytes out through `client_out` and the leased server
+// connection's `out`; everything else that has to be done comes out of TakeActions. It reads no clock
+// and opens no socket. After every input the owner takes the actions and carries the bytes.
+//
+// What a client sends is cut into Requests. One request at a time is decided: answered here (a hit,
+// SHOW pgsidecar.last), or forwarded. While it waits (for a server connection, for another session's
+// fill, for statements to be prepared again) nothing behind it is looked at.
+//
+// Replies come in the order of `expected_`, which has an entry for each message that the server will
+// answer, ours among the client's. `batches_` has an entry for each ReadyForQuery to come, in step
+// with the ledger's.
+
+#ifndef PGSIDECAR_PROXY_SESSION_H_
+#define PGSIDECAR_PROXY_SESSION_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/outbox.h"
+#include "cache/fill.h"
+#include "cache/key.h"
+#include "cache/single_flight.h"
+#include "cache/store.h"
+#include "cache/versions.h"
+#include "pgwire/backend.h"
+#include "pgwire/frontend.h"
+#include "pgwire/message_stream.h"
+#include "pgwire/startup.h"
+#include "pool/pool.h"
+#include "pool/prepared.h"
+#include "pool/server_connection.h"
+#include "proxy/config.h"
+#include "proxy/database.h"
+#include "proxy/local_answer.h"
+#include "proxy/request.h"
+#include "proxy/statistics.h"
+#include "proxy/write_ledger.h"
+
+namespace pgsidecar::proxy {
+
+// What the sessions of one worker share. Everything outlives the sessions.
+struct Shared {
+  const Config* config = nullptr;
+  cache::VersionTable* versions = nullptr;
+  cache::Store* store = nullptr;
+  cache::SingleFlight* flights = nullptr;
+  pool::PreparedRegistry* prepared = nullptr;
+  Statistics* statistics = nullptr;
+  const std::vector<std::unique_ptr<Database>>* databases = nullptr;
+};
+
+enum class SessionState : uint8_t { kStartup, kLoggingIn, kReady, kConsole, kDraining, kClosed };
+std::string_view SessionStateName(SessionState state);
+
+// What a session asks of its owner.
+enum class Action : uint8_t {
+  kLogIn,           // open a server connection with startup(), and relay its login
+  kProbe,           // the login has been accepted: ask the server connection what it holds
+  kForwardCancel,   // a CancelRequest came: cancel_request()
+  kLease,           // a server connection of the session's pool: OnLeased or OnLeaseFailed follows
+  kRelease,         // the lease is over, the server connection clean
+  kReleaseDirty,    // it is over and a transaction is open: ROLLBACK first
+  kDropServer,      // it is over and the server connection must be closed
+  kCancelServer,    // cancel what runs on the leased server connection
+  kCatalogChanged,  // the catalog may have changed: writes under way escalate, watches look
+  kWakeWaiters,     // TakeWoken(): sessions whose flight has landed
+  kClose,           // close the client connection once client_out has been written
+};
+
+// A prepared statement as this client knows it.
+struct ClientStatement {
+  std::shared_ptr<const pool::PreparedStatement> prepared;
+  std::shared_ptr<StatementRecord> record;  // null for a statement answered here
+  std::optional<uint64_t> description;      // hash of what the server described, once it has
+  std::string local_sql;                    // for one that is answered here
+  bool local() const { return record == nullptr; }
+};
+
+class Session {
+ public:
+  using ClientId = pool::ClientId;
+
+  // `trusted_listener`: only this machine reaches the listener (loopback or a Unix socket).
+  Session(ClientId id, const Shared& shared, bool trusted_listener, std::string peer, TimePoint now);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // --- inputs ---
+  void OnClientBytes(std::string_view bytes, TimePoint now);
+  void OnClientGone(TimePoint now);
+  // The login's server connection: its socket is open, with the session as its client.
+  void OnLoginServer(pool::ServerConnection* server, TimePoint now);
+  void OnLoginFailed(const Error& error, TimePoint now);  // the server cannot be reached
+  // The login has been accepted, probed, and belongs to `pool` of `database`.
+  void OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std::string cancel_key,
+                  TimePoint now);
+  void OnServerBytes(std::string_view bytes, TimePoint now);
+  void OnServerLost(const Error& error, TimePoint now);
+  void OnLeased(pool::ServerConnection* server, TimePoint now);
+  void OnLeaseFailed(const Error& error, TimePoint now);
+  // The owner has taken the server connection back, as an action asked.
+  void OnServerTaken();
+  void OnFlightLanded(TimePoint now);
+  void OnCancelRequest(TimePoint now);
+  void OnTick(TimePoint now);
+  // The proxy is shutting down: the session ends as soon as nothing is under way.
+  void OnDrain(TimePoint now);
+  // A console command's answer.
+  void OnConsoleAnswer(const LocalAnswer& answer, TimePoint now);
+  // Writes of this session count as writes to anything (the catalog has moved under them).
+  void Escalate(Database* database);
+
+  // --- outputs ---
+  Outbox client_out;
+  std::vector<Action> TakeActions() { return std::exchange(actions_, {}); }
+  bool has_actions() const { return !actions_.empty(); }
+  std::vector<cache::WaiterId> TakeWoken() { return std::exchange(woken_, {}); }
+  // What a lost server connection may still be committing; to be taken after OnServerLost.
+  std::vector<cache::CounterIndex> TakeOrphanedWrites() { return std::exchange(orphaned_, {}); }
+  // Whether more of the client's bytes are wanted now.
+  bool WantsClientBytes() const;
+
+  // --- what it is ---
+  ClientId id() const { return id_; }
+  SessionState state() const { return state_; }
+  const pgwire::StartupMessage& startup() const { return startup_; }
+  const pgwire::CancelRequest& cancel_request() const { return cancel_request_; }
+  pool::ServerConnection* server() const { return server_; }
+  pool::Pool* pool() const { return pool_; }
+  Database* database() const { return database_; }
+  const std::string& peer() const { return peer_; }
+  uint32_t pid() const { return pid_; }
+  const std::string& cancel_key() const { return cancel_key_; }
+  catalog::Pin pin() const { return pin_; }
+  std::string_view bypass() const { return bypass_; }
+  bool busy() const { return !expected_.empty() || wait_ != Wait::kNone; }
+  bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }
+  TimePoint connected_at() const { return connected_at_; }
+  const std::string& console_sql() const { return console_sql_; }
+  bool wants_console_answer() const { return wait_ == Wait::kConsole; }
+
+ private:
+  enum class Wait : uint8_t {
+    kNone,
+    kLogin,    // for the server's verdict
+    kLease,    // for a server connection
+    kFlight,   // for another session's fill
+    kReplay,   // for statements that are being prepared again
+    kQuiet,    // for the server to have answered everything before something is answered here
+    kConsole,  // for the console's answer
+  };
+
+  // What the server is expected to answer.
+  enum class Reply : uint8_t {
+    kParse,
+    kBind,
+    kDescribeStatement,
+    kDescribePortal,
+    kExecute,
+    kClose,
+    kSync,
+    kQuery,
+    kFunctionCall,
+    kCopyEnd,      // marks where the client ended a COPY; answered by nothing
+    kForcedError,  // an error that we made the server raise; `error` is what the client is told
+  };
+  struct Expected {
+    Reply kind;
+    bool own = false;  // the answer is not the client's
+    std::string name;  // of the client's statement, for kParse and kClose
+    std::shared_ptr<ClientStatement> statement;  // for kParse, kDescribeStatement
+    std::shared_ptr<ClientStatement> previous;   // what `name` meant before, to be restored on error
+    std::unique_ptr<Error> error;                // for kForcedError
+  };
+  struct Batch {
+    std::unique_ptr<cache::Fill> fill;
+    bool leading = false;  // a flight of others waits for the fill
+    Digest key{};          // of the fill
+    bool may_change_catalog = false;
+    std::shared_ptr<StatementRecord> record;
+  };
+
+  // What is decided about the request at hand.
+  struct Decision {
+    Plan plan;  // of all that it runs
+    std::vector<std::shared_ptr<StatementRecord>> records;  // what it runs, in order
+    bool unknown = false;       // it runs something whose text is not known
+    bool local = false;         // answered here
+    std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
+    bool cache_tried = false;   // neither a hit nor to be waited for
+    bool cacheable_form = false;  // one statement, run to its end, in one of the known shapes
+    // Of that statement, in the extended protocol; views into request_.
+    std::shared_ptr<ClientStatement> statement;
+    pgwire::Bind bind;
+    bool has_parse = false;
+    bool describes_portal = false;
+    std::string_view parsed_name;
+  };
+
+  // --- session_startup.cc ---
+  void ProcessStartup(std::string_view& input);
+  void OnStartupMessage(pgwire::StartupMessage message);
+  void ProcessLogin(std::string_view& input);
+  void OnLoginPiece(const pgwire::Piece& piece);
+  void OnLoginAuthentication(std::string_view bytes);
+  void AdoptEnvironment();
+
+  // --- session.cc ---
+  void Process(std::string_view input, TimePoint now);
+  void ProcessRequests(std::string_view& input, TimePoint now);
+  void Resume(TimePoint now);
+  void Act(Action action) { actions_.push_back(action); }
+  void Fatal(const Error& error);  // tells the client and closes
+  void Close();
+  void SendError(const Error& error);
+  void SendReady();
+  void MaybeRelease();
+  void ReleaseServer(Action how);
+  void AbandonServer();  // what is under way on it is lost
+  void EndCatalogChange();
+  bool MayRelease() const;
+  bool Quiet() const { return expected_.empty() && batches_.empty(); }
+
+  // --- session_decide.cc: what a request is, and whether the cache may answer it ---
+  void Begin(TimePoint now);  // request_ has been read
+  void Continue(TimePoint now);
+  void Decide(TimePoint now);
+  void DecideQuery();
+  bool DecideExtended();
+  bool DecideCacheableForm();
+  void DecideRuns(const std::shared_ptr<ClientStatement>& statement);
+  void MakePlan();
+  std::string_view CacheRefusal() const;
+  bool HasTimeWord() const;
+  bool TryCache(TimePoint now);
+  void SendHit(const std::shared_ptr<const cache::Entry>& entry);
+  void MakeKey();
+  void DropFill();
+  void Finish();  // the request has been answered or sent
+  catalog::NameContext Names() const;
+  std::shared_ptr<ClientStatement> MakeStatement(const pgwire::Parse& parse);
+  std::shared_ptr<ClientStatement> FindStatement(std::string_view name) const;
+  void SetStatement(std::string_view name, std::shared_ptr<ClientStatement> statement);
+
+  // --- session_forward.cc: the request on its way to the server ---
+  void Forward(TimePoint now);
+  bool Replay();
+  void AdoptNames();
+  void SendToServer();
+  void OpenBatch();
+  void NoteEffects();
+  void SendForcedError();
+  void MarkCatalogChange();
+  void Expect(Reply kind, bool own = false);
+  void ForwardMessage(const Request::Message& message);
+  void ForwardParse(const Request::Message& message);
+  void ForwardBind(const Request::Message& message);
+  void ForwardDescribe(const Request::Message& message);
+  void ForwardExecute(const Request::Message& message);
+  void ForwardClose(const Request::Message& message);
+  void ForwardSync(const Request::Message& message);
+  void ForwardRaw(const Request::Message& message);
+  void ForwardCopy();
+  bool RefersToPhantom(std::string_view portal);
+  void ForceError(Error error);
+  void PrepareOnServer(std::string_view name, const std::shared_ptr<ClientStatement>& statement);
+  void DescribeForUs(std::string_view server_name,
+                     const std::shared_ptr<ClientStatement>& statement);
+  void CloseForUs(std::string_view server_name);
+
+  // --- session_reply.cc: the server's answers ---
+  bool OnPiece(const pgwire::Piece& piece, TimePoint now);
+  bool OnReply(const pgwire::Piece& piece, TimePoint now);
+  bool Answered(Reply kind, const pgwire::Piece& piece);
+  bool OnDescription(const pgwire::Piece& piece);
+  bool OnCommandEnd(const pgwire::Piece& piece);
+  bool OnReadyForQuery(const pgwire::Piece& piece, TimePoint now);
+  void OnParameterStatus(const pgwire::Piece& piece);
+  void OnErrorResponse(const pgwire::Piece& piece);
+  void OnCopyIn();
+  void Pass(const pgwire::Piece& piece);
+  void SkipToSync();
+  void Restore(const Expected& skipped);
+  void EndFill(Batch& batch, TimePoint now);
+  void LandFlight(Batch& batch);
+  void DropMarkers();
+  void Desynchronized(char type);
+
+  // --- session_local.cc: answered here ---
+  void AnswerLocally();
+  bool AnswerLocalMessage(const Request::Message& message);
+  LocalAnswer RunLocal(std::string_view sql, bool describe_only);
+  LocalAnswer SetLocal(const sql::SettingChange& change);
+  void SetLast(std::string_view what, bool bypass);
+  void SyncParameters();
+
+  ClientId id_;
+  const Shared& shared_;
+  bool trusted_listener_;
+  std::string peer_;
+  TimePoint connected_at_;
+
+  SessionState state_ = SessionState::kStartup;
+  Wait wait_ = Wait::kNone;
+  TimePoint wait_since_{};
+  std::vector<Action> actions_;
+  bool draining_proxy_ = false;
+
+  // The client's side.
+  std::string input_;  // bytes that have not been looked at: less than a message, or behind a wait
+  RequestReader reader_;
+  Request request_;
+  Decision decision_;
+  bool request_pending_ = false;  // request_ is not finished
+  bool skip_to_sync_ = false;     // after an error of our own in the extended protocol
+  pgwire::StartupMessage startup_;
+  pgwire::CancelRequest cancel_request_;
+  int encryption_requests_ = 0;
+  uint32_t pid_ = 0;
+  std::string cancel_key_;
+  bool challenged_ = false;
+  bool login_over_ = false;  // the server has said ReadyForQuery for the first time
+  // Parameters as the client was last told them.
+  std::map<std::string, std::string, std::less<>> told_parameters_;
+
+  // The server's side.
+  pool::Pool* pool_ = nullptr;
+  Database* database_ = nullptr;
+  pool::ServerConnection* server_ = nullptr;
+  pgwire::MessageStream replies_;
+  pgwire::TransactionStatus status_ = pgwire::TransactionStatus::kIdle;
+  std::deque<Expected> expected_;
+  std::deque<Batch> batches_;
+  bool batch_open_ = false;     // the newest batch has not been ended by a Sync
+  bool server_skips_ = false;   // after an error the server ignores all up to the next Sync
+  bool copy_in_ = false;        // COPY FROM STDIN is reading
+  bool copy_extended_ = false;  // ... begun by an Execute: Sync and Flush are ignored meanwhile
+  bool server_said_fatal_ = false;
+  uint64_t description_hash_ = 0;
+
+  // What the session holds.
+  std::unordered_map<std::string, std::shared_ptr<ClientStatement>> statements_;
+  std::shared_ptr<ClientStatement> unnamed_;
+  bool own_names_ = false;  // pinned, with the client's statement names on the server itself
+  catalog::Pin pin_ = catalog::Pin::kNone;
+  std::optional<pool::Environment> environment_;
+  std::string environment_key_;  // what of it goes into the key
+  uint64_t names_id_ = 0;
+  std::string_view bypass_;   // why the session does not use the cache until it ends; a constant
+  bool cache_on_ = true;      // SET pgsidecar.cache
+  bool isolation_known_ = true;  // of the open transaction: READ COMMITTED
+  bool catalog_change_open_ = false;
+  bool phantom_portal_ = false;  // the unnamed portal was bound and run here, not on the server
+  WriteLedger ledger_;
+
+  // The cache.
+  Digest key_{};
+  std::string key_scratch_;
+  bool joined_ = false;            // the request has waited for a flight already
+  std::unique_ptr<cache::Fill> fill_;  // for the request, once it is sent
+  bool leading_ = false;
+  std::vector<cache::WaiterId> woken_;
+  std::vector<cache::CounterIndex> orphaned_;
+  std::string_view last_ = "none";  // SHOW pgsidecar.last; a constant, or behind "bypass: "
+  bool last_is_bypass_ = false;
+
+  std::string local_portal_;  // what the unnamed portal was bound to here
+  std::string console_sql_;
+};
+
+}  // namespace pgsidecar::proxy
+
+#endif  // PGSIDECAR_PROXY_SESSION_H_

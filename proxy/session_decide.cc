@@ -1,0 +1,419 @@
+// What a request is, and whether the cache may answer it.
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "base/log.h"
+#include "proxy/session.h"
+#include "sql/time_words.h"
+
+namespace pgsidecar::proxy {
+
+namespace frontend = pgwire::frontend_type;
+
+namespace {
+
+constexpr std::string_view kOurSettings = "pgsidecar.";
+
+bool IsOurs(const sql::StatementInfo& statement) {
+  if (statement.kind == sql::StatementKind::kShow) return statement.name.starts_with(kOurSettings);
+  return statement.kind == sql::StatementKind::kSet &&
+         std::any_of(
+             statement.settings.begin(), statement.settings.end(),
+             [](const sql::SettingChange& change) { return change.name.starts_with(kOurSettings); });
+}
+
+bool IsAnsweredHere(const sql::TextInfo& info) {
+  return info.parsed && info.statements.size() == 1 && IsOurs(info.statements[0]);
+}
+
+bool MixesOurs(const sql::TextInfo& info) {
+  return info.statements.size() > 1 &&
+         std::any_of(info.statements.begin(), info.statements.end(), IsOurs);
+}
+
+Error OursMixed() {
+  return {"0A000", "pgsidecar's own settings cannot be used together with other statements", "",
+          "Send SET and SHOW of pgsidecar.* by themselves."};
+}
+
+}  // namespace
+
+void Session::Begin(TimePoint now) {
+  request_pending_ = true;
+  decision_ = Decision{};
+  joined_ = false;
+  if (request_.kind == Request::Kind::kTerminate) return Close();
+  if (request_.kind == Request::Kind::kCopy) {
+    ForwardCopy();
+    return Finish();
+  }
+  if (skip_to_sync_) {
+    if (request_.kind == Request::Kind::kExtended && request_.synced) {
+      skip_to_sync_ = false;
+      SendReady();
+    }
+    return Finish();
+  }
+  ++shared_.statistics->requests;
+  Decide(now);
+}
+
+void Session::Finish() {
+  request_pending_ = false;
+  request_.Clear();
+}
+
+void Session::Decide(TimePoint now) {
+  switch (request_.kind) {
+    case Request::Kind::kQuery:
+      DecideQuery();
+      break;
+    case Request::Kind::kExtended:
+      if (!DecideExtended()) return;
+      break;
+    default:  // a FunctionCall names a function by OID: nothing is known of it
+      decision_.unknown = true;
+  }
+  if (state_ == SessionState::kReady) MakePlan();
+  Continue(now);
+}
+
+// The request has been decided; it goes as far as it can. Called again after each wait.
+void Session::Continue(TimePoint now) {
+  if (decision_.local) {
+    if (!Quiet()) {
+      wait_ = Wait::kQuiet;
+      return;
+    }
+    AnswerLocally();
+    if (!decision_.forced) return;
+    decision_.local = false;  // an error within a transaction: the server has to share it
+  }
+  if (!decision_.cache_tried && !decision_.forced) {
+    if (TryCache(now)) return;
+    decision_.cache_tried = true;
+  }
+  Forward(now);
+}
+
+void Session::DecideQuery() {
+  if (request_.rest_bytes > 0) {  // longer than is analysed
+    decision_.unknown = true;
+    return;
+  }
+  if (state_ == SessionState::kConsole) {
+    decision_.local = true;
+    return;
+  }
+  const auto query = pgwire::Query::Decode(request_.body(request_.messages[0]));
+  if (!query.ok()) return Fatal(query.error());
+  auto record = database_->book.Get(query->sql);
+  decision_.local = IsAnsweredHere(record->info());
+  if (MixesOurs(record->info())) decision_.forced = OursMixed();
+  decision_.cacheable_form = true;
+  decision_.records.push_back(std::move(record));
+}
+
+std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& parse) {
+  auto statement = std::make_shared<ClientStatement>();
+  auto record = database_->book.Get(parse.sql);
+  if (IsAnsweredHere(record->info())) {
+    statement->local_sql = parse.sql;
+    return statement;
+  }
+  statement->record = std::move(record);
+  statement->prepared = shared_.prepared->Intern(parse.sql, parse.parameter_types);
+  return statement;
+}
+
+std::shared_ptr<ClientStatement> Session::FindStatement(std::string_view name) const {
+  if (name.empty()) return unnamed_;
+  const auto it = statements_.find(std::string(name));
+  return it == statements_.end() ? nullptr : it->second;
+}
+
+void Session::SetStatement(std::string_view name, std::shared_ptr<ClientStatement> statement) {
+  if (name.empty()) {
+    unnamed_ = std::move(statement);
+  } else if (statement == nullptr) {
+    statements_.erase(std::string(name));
+  } else {
+    statements_[std::string(name)] = std::move(statement);
+  }
+}
+
+// Binding plans a statement and may already run functions, so a request counts as running whatever it
+// binds. Returns false if the request cannot be read: the client has been told.
+bool Session::DecideExtended() {
+  if (state_ == SessionState::kConsole) {
+    Fatal({"0A000", "the console takes simple queries only", "", ""});
+    return false;
+  }
+  std::map<std::string, std::shared_ptr<ClientStatement>, std::less<>> parsed;
+  const auto find = [&](std::string_view name) {
+    const auto it = parsed.find(name);
+    return it != parsed.end() ? it->second : FindStatement(name);
+  };
+  bool local = false;
+  bool remote = false;
+  const auto note = [&](const ClientStatement* statement) {
+    (statement != nullptr && statement->local() ? local : remote) = true;
+  };
+  const auto bad = [&](const Error& error) {
+    Fatal(error);
+    return false;
+  };
+  for (const Request::Message& message : request_.messages) {
+    const std::string_view body = request_.body(message);
+    switch (message.type) {
+      case frontend::kParse: {
+        if (request_.IsPartial(message)) {
+          remote = true;
+          break;  // its name is read when it is forwarded; its text is not known
+        }
+        const auto parse = pgwire::Parse::Decode(body);
+        if (!parse.ok()) return bad(parse.error());
+        auto statement = MakeStatement(*parse);
+        note(statement.get());
+        if (statement->record && MixesOurs(statement->record->info())) remote = local = true;
+        parsed[std::string(parse->name)] = std::move(statement);
+        break;
+      }
+      case frontend::kBind: {
+        const auto names = pgwire::BindNames::Decode(body);
+        if (!names) return bad({"08P01", "invalid string in message", "", ""});
+        const auto statement = find(names->statement);
+        note(statement.get());
+        DecideRuns(statement);
+        break;
+      }
+      case frontend::kDescribe: {
+        const auto describe = pgwire::Describe::Decode(body);
+        if (!describe.ok()) return bad(describe.error());
+        if (describe->kind == 'S') note(find(describe->name).get());
+        break;
+      }
+      case frontend::kClose: {
+        const auto close = pgwire::Close::Decode(body);
+        if (!close.ok()) return bad(close.error());
+        if (close->kind == 'S') note(find(close->name).get());
+        break;
+      }
+      case frontend::kExecute: {
+        const auto execute = pgwire::Execute::Decode(body);
+        if (!execute.ok()) return bad(execute.error());
+        break;
+      }
+      default:
+        break;
+    }
+  }
+  if (!local && !remote && !local_portal_.empty() && request_.messages.size() > 1) local = true;
+  if (local && remote) decision_.forced = OursMixed();
+  decision_.local = local && !remote;
+  decision_.cacheable_form = !local && DecideCacheableForm();
+  return true;
+}
+
+void Session::DecideRuns(const std::shared_ptr<ClientStatement>& statement) {
+  if (statement == nullptr) {
+    // Missing, and the server will say so; or made by PREPARE, and its text is not known.
+    decision_.unknown |= own_names_;
+  } else if (statement->record != nullptr) {
+    decision_.records.push_back(statement->record);
+    decision_.statement = statement;
+  }
+}
+
+// [Parse] Bind [Describe portal] Execute Sync, on the unnamed portal, without a row limit.
+bool Session::DecideCacheableForm() {
+  const auto& messages = request_.messages;
+  size_t at = 0;
+  const auto next = [&](char type) {
+    return at < messages.size() && messages[at].type == type ? &messages[at++] : nullptr;
+  };
+  if (request_.rest_bytes > 0 || !request_.synced || decision_.records.size() != 1) return false;
+  if (const Request::Message* message = next(frontend::kParse)) {
+    decision_.has_parse = true;
+    decision_.parsed_name = pgwire::Parse::Decode(request_.body(*message))->name;
+    // A name that exists is the server's error to raise.
+    if (!decision_.parsed_name.empty() && FindStatement(decision_.parsed_name)) return false;
+  }
+  const Request::Message* bind_message = next(frontend::kBind);
+  if (bind_message == nullptr) return false;
+  auto bind = pgwire::Bind::Decode(request_.body(*bind_message));
+  if (!bind.ok() || !bind->portal.empty()) return false;
+  if (decision_.has_parse && bind->statement != decision_.parsed_name) return false;
+  decision_.bind = *std::move(bind);
+  if (const Request::Message* message = next(frontend::kDescribe)) {
+    const auto describe = pgwire::Describe::Decode(request_.body(*message));
+    if (describe->kind != 'P' || !describe->name.empty()) return false;
+    decision_.describes_portal = true;
+  }
+  const Request::Message* execute_message = next(frontend::kExecute);
+  if (execute_message == nullptr) return false;
+  const auto execute = pgwire::Execute::Decode(request_.body(*execute_message));
+  return execute->portal.empty() && execute->max_rows == 0 && next(frontend::kSync) != nullptr &&
+         at == messages.size();
+}
+
+catalog::NameContext Session::Names() const {
+  if (!environment_) return {};
+  return {.search_path = environment_->search_path, .user = environment_->current_user};
+}
+
+// What the request does, under the catalog of now.
+void Session::MakePlan() {
+  Plan plan;
+  plan.refusal = catalog::Refusal::kNotASelect;
+  bool first = true;
+  for (const auto& record : decision_.records) {
+    const Plan& one = record->PlanFor(*database_, Names(), names_id_);
+    if (std::exchange(first, false)) {
+      plan = one;
+    } else {
+      plan.Merge(one);
+    }
+  }
+  if (decision_.unknown) plan.Merge(UnknownPlan(*database_));
+  decision_.plan = std::move(plan);
+}
+
+bool Session::HasTimeWord() const {
+  return std::any_of(decision_.bind.values.begin(), decision_.bind.values.end(),
+                     [](const auto& value) { return value && sql::ContainsTimeWord(*value); });
+}
+
+// Why neither a hit nor a fill may be; empty if they may. A constant.
+std::string_view Session::CacheRefusal() const {
+  using catalog::Refusal;
+  if (!shared_.config->cache || !cache_on_) return "cache_off";
+  if (!bypass_.empty()) return bypass_;
+  if (decision_.plan.refusal != Refusal::kNone) return RefusalName(decision_.plan.refusal);
+  if (!decision_.cacheable_form) return "protocol_form";
+  if (!Quiet() || batch_open_) return "in_pipeline";
+  if (status_ == pgwire::TransactionStatus::kFailed) return "failed_transaction";
+  if (!isolation_known_) return "isolation_level";
+  if (!environment_) return "settings_unknown";
+  if (!environment_->uncacheable_because.empty()) return "session_settings";
+  if (!database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
+  if (HasTimeWord()) return "time_word_in_parameter";
+  return {};
+}
+
+void Session::MakeKey() {
+  cache::KeyFields fields;
+  fields.database = database_->id();
+  fields.session_user = environment_->session_user;
+  fields.current_role = environment_->current_user;
+  fields.environment = environment_key_;
+  fields.sql = decision_.records[0]->text();
+  if (request_.kind == Request::Kind::kExtended) {
+    fields.flavor = cache::Flavor::kExtended;
+    fields.parameter_types = decision_.statement->prepared->parameter_types;
+    fields.parameter_formats = decision_.bind.parameter_formats;
+    fields.parameters = decision_.bind.values;
+    fields.result_formats = decision_.bind.result_formats;
+  }
+  key_ = cache::MakeKey(fields, key_scratch_);
+}
+
+// Returns true if the request is done or waits; else it is to be forwarded, with fill_ set if its result
+// may be stored.
+bool Session::TryCache(TimePoint now) {
+  if (decision_.records.empty()) {  // Parse, Describe, Close alone; or something not understood
+    if (decision_.unknown) SetLast(RefusalName(catalog::Refusal::kNotUnderstood), true);
+    return false;
+  }
+  CallCounts& counts = decision_.records.back()->counts;
+  const std::string_view refusal = CacheRefusal();
+  if (!refusal.empty()) {
+    ++shared_.statistics->bypasses;
+    ++counts.calls;
+    ++counts.bypasses;
+    counts.last_bypass = refusal;
+    SetLast(refusal, true);
+    return false;
+  }
+  MakeKey();
+  const Config& config = *shared_.config;
+  const cache::ReadPolicy policy{.max_age = config.MaxAge(),
+                                 .check_stamps = config.consistency != Consistency::kTtl};
+  const auto entry = shared_.store->Lookup(key_, now, policy);
+  const bool whole = entry && !(entry->row_description.empty() &&
+                                (decision_.describes_portal || !decision_.statement));
+  if (whole && !ledger_.HasWritten(entry->stamps)) {
+    ++shared_.statistics->hits;
+    shared_.statistics->server_time_saved += entry->server_time;
+    ++counts.calls;
+    ++counts.hits;
+    counts.server_time_saved += entry->server_time;
+    SetLast("hit", false);
+    SendHit(entry);
+    Finish();
+    return true;
+  }
+  const bool may_fill = ledger_.empty();
+  if (auto stamps = shared_.versions->Capture(decision_.plan.read_counters); stamps && may_fill) {
+    // Only outside a transaction: a session that holds locks must not wait for another.
+    if (!joined_ && status_ == pgwire::TransactionStatus::kIdle) {
+      joined_ = true;
+      switch (shared_.flights->Join(key_, *stamps, id_)) {
+        case cache::SingleFlight::Role::kFollower:
+          ++shared_.statistics->flights_followed;
+          wait_ = Wait::kFlight;
+          wait_since_ = now;
+          return true;
+        case cache::SingleFlight::Role::kLeader:
+          leading_ = true;
+          break;
+        case cache::SingleFlight::Role::kAlone:
+          break;
+      }
+    }
+    fill_ = std::make_unique<cache::Fill>(key_, *std::move(stamps), now,
+                                          config.cache_entry_bytes);
+  }
+  ++shared_.statistics->misses;
+  ++counts.calls;
+  ++counts.misses;
+  if (may_fill) {
+    SetLast("miss", false);
+  } else {
+    SetLast("own_write", true);
+  }
+  return false;
+}
+
+void Session::SendHit(const std::shared_ptr<const cache::Entry>& entry) {
+  const bool extended = request_.kind == Request::Kind::kExtended;
+  if (extended) {
+    client_out.Emit([&](std::string& to) {
+      using namespace pgwire;  // NOLINT
+      if (decision_.has_parse) EndMessage(to, BeginMessage(to, backend_type::kParseComplete));
+      EndMessage(to, BeginMessage(to, backend_type::kBindComplete));
+    });
+    if (decision_.has_parse) SetStatement(decision_.parsed_name, decision_.statement);
+    phantom_portal_ = in_transaction();
+  } else {
+    unnamed_.reset();
+  }
+  if (!extended || decision_.describes_portal) {
+    client_out.AppendShared(entry, entry->row_description);
+  }
+  client_out.AppendShared(entry, entry->rows);
+  client_out.AppendShared(entry, entry->command_complete);
+  SendReady();
+}
+
+// The fill that was meant for the request is not to be.
+void Session::DropFill() {
+  fill_.reset();
+  if (!std::exchange(leading_, false)) return;
+  for (const cache::WaiterId waiter : shared_.flights->Land(key_)) woken_.push_back(waiter);
+  if (!woken_.empty()) Act(Action::kWakeWaiters);
+}
+
+}  // namespace pgsidecar::proxy

@@ -1,0 +1,427 @@
+// A request on its way to the server: lease, statements prepared again where they are missing, write
+// marks, and the messages themselves, with the client's statement names turned into the server's.
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "proxy/session.h"
+
+namespace pgsidecar::proxy {
+
+namespace backend = pgwire::backend_type;
+namespace frontend = pgwire::frontend_type;
+
+namespace {
+
+// Statements that one server connection keeps prepared for all its clients.
+constexpr size_t kMaxHeldStatements = 500;
+
+Error MissingStatement(std::string_view name) {
+  if (name.empty()) return {"26000", "unnamed prepared statement does not exist", "", ""};
+  return {"26000", "prepared statement \"" + std::string(name) + "\" does not exist", "", ""};
+}
+
+}  // namespace
+
+void Session::Forward(TimePoint now) {
+  if (server_ == nullptr) {
+    wait_ = Wait::kLease;
+    wait_since_ = now;
+    return Act(Action::kLease);
+  }
+  if (Replay()) {
+    wait_ = Wait::kReplay;
+    return;
+  }
+  SendToServer();
+  Finish();
+}
+
+void Session::Expect(Reply kind, bool own) {
+  if (server_skips_ && kind != Reply::kSync) return;  // it answers nothing but the next Sync
+  expected_.push_back({.kind = kind, .own = own});
+}
+
+// Opens a batch unless one is open: everything up to the next ReadyForQuery belongs to it.
+void Session::OpenBatch() {
+  if (batch_open_) return;
+  batch_open_ = true;
+  batches_.emplace_back();
+  ledger_.BeginBatch();
+}
+
+// Statements that the request names and the server connection does not hold are prepared there ahead of
+// it, described, and awaited. Returns true if there is something to await.
+bool Session::Replay() {
+  if (server_skips_ || request_.kind != Request::Kind::kExtended) {
+    if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
+    return !expected_.empty() && expected_.back().own;
+  }
+  std::map<std::string, bool, std::less<>> parsed;
+  std::vector<std::string> missing;
+  for (const Request::Message& message : request_.messages) {
+    std::string_view name;
+    const std::string_view body = request_.body(message);
+    if (message.type == frontend::kParse) {
+      parsed[std::string(body.substr(0, body.find('\0')))] = true;
+      continue;
+    }
+    if (message.type == frontend::kBind) {
+      name = pgwire::BindNames::Decode(body)->statement;
+    } else if (message.type == frontend::kDescribe && body.front() == 'S') {
+      name = pgwire::Describe::Decode(body)->name;
+    } else {
+      continue;
+    }
+    if (!parsed.contains(name)) missing.emplace_back(name);
+  }
+  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
+  for (const std::string& name : missing) {
+    const auto statement = FindStatement(name);
+    if (statement == nullptr || statement->local()) continue;
+    const pool::StatementId id = statement->prepared->id;
+    const bool held = name.empty() ? server_->unnamed_client == id_ &&
+                                         server_->unnamed_statement == id
+                                   : own_names_ || server_->FindStatement(id) != nullptr;
+    if (held) continue;
+    ++shared_.statistics->replays;
+    PrepareOnServer(name, statement);
+  }
+  if (expected_.empty() || !expected_.back().own) return false;
+  server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
+  return true;
+}
+
+// From here on the session's statements stand on its server connection under the client's own names, so
+// that EXECUTE, DEALLOCATE and pg_prepared_statements find what the client expects, and only that.
+void Session::AdoptNames() {
+  own_names_ = true;
+  OpenBatch();
+  const auto held = server_->statements();
+  for (const auto& statement : held) {
+    CloseForUs("pgs_" + std::to_string(statement.id));
+    server_->DropStatement(statement.id);
+  }
+  for (const auto& [name, statement] : statements_) {
+    if (!statement->local()) PrepareOnServer(name, statement);
+  }
+  if (request_.kind != Request::Kind::kExtended) {
+    server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
+  }
+}
+
+// Parse and Describe of ours: the answers are kept from the client, an error is not.
+void Session::PrepareOnServer(std::string_view name,
+                              const std::shared_ptr<ClientStatement>& statement) {
+  OpenBatch();
+  const pool::PreparedStatement& prepared = *statement->prepared;
+  const bool shared_name = !name.empty() && !own_names_;
+  const std::string_view server_name = shared_name ? prepared.server_name : name;
+  server_->out.Emit([&](std::string& to) {
+    pgwire::Parse{server_name, prepared.sql, prepared.parameter_types}.Encode(to);
+  });
+  Expect(Reply::kParse, true);
+  if (name.empty()) {
+    server_->unnamed_client = id_;
+    server_->unnamed_statement = prepared.id;
+  } else if (shared_name) {
+    server_->HoldStatement(prepared.id, 0);
+  }
+  if (!expected_.empty()) expected_.back().statement = statement;
+  DescribeForUs(server_name, statement);
+}
+
+void Session::DescribeForUs(std::string_view server_name,
+                            const std::shared_ptr<ClientStatement>& statement) {
+  server_->out.Emit([&](std::string& to) { pgwire::Describe{'S', server_name}.Encode(to); });
+  Expect(Reply::kDescribeStatement, true);
+  if (!expected_.empty()) expected_.back().statement = statement;
+}
+
+void Session::CloseForUs(std::string_view server_name) {
+  server_->out.Emit([&](std::string& to) { pgwire::Close{'S', server_name}.Encode(to); });
+  Expect(Reply::kClose, true);
+}
+
+void Session::SendToServer() {
+  OpenBatch();
+  NoteEffects();
+  if (fill_ != nullptr) {
+    batches_.back().fill = std::move(fill_);
+    batches_.back().leading = std::exchange(leading_, false);
+    batches_.back().key = key_;
+    batches_.back().record = decision_.records.back();
+  }
+  if (decision_.forced) return SendForcedError();
+  for (const Request::Message& message : request_.messages) ForwardMessage(message);
+}
+
+// In place of the request: an error, and the end of the request if the client has sent one.
+void Session::SendForcedError() {
+  ForceError(*decision_.forced);
+  if (request_.kind != Request::Kind::kQuery && !request_.synced) return;
+  server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kSync); });
+  server_skips_ = false;
+  Expect(Reply::kSync);
+  batch_open_ = false;
+}
+
+// The writers' half of the freshness protocol, and what the session will hold afterwards. Before any
+// byte is sent.
+void Session::NoteEffects() {
+  MakePlan();  // the catalog may have moved while the request waited
+  Plan& plan = decision_.plan;
+  if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable())) {
+    DropFill();
+  }
+  if (plan.pin != catalog::Pin::kNone && pin_ == catalog::Pin::kNone) {
+    pin_ = plan.pin;
+    ++shared_.statistics->pins;
+    log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
+               PinName(pin_));
+  }
+  if (plan.environment_unknown && bypass_.empty()) {
+    bypass_ = PinName(plan.pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan.pin);
+  }
+  if (plan.sets_isolation) isolation_known_ = false;
+  if (plan.changes_catalog) MarkCatalogChange();
+  batches_.back().may_change_catalog |= plan.may_change_catalog;
+  if (plan.writes) {
+    ++shared_.statistics->writes;
+    const cache::CounterIndex anything = database_->counter();
+    const bool everything =
+        std::binary_search(plan.written_counters.begin(), plan.written_counters.end(), anything);
+    if (everything) ++shared_.statistics->writes_to_anything;
+    // While the catalog is not to be relied on, a trigger or a cascade may have come that is not known.
+    if (!everything && !database_->usable()) {
+      plan.written_counters.insert(std::lower_bound(plan.written_counters.begin(),
+                                                    plan.written_counters.end(), anything),
+                                   anything);
+    }
+  }
+  // Whether a transaction is open is known only while nothing is unanswered.
+  const bool open_block = status_ == pgwire::TransactionStatus::kInTransaction &&
+                          batches_.size() == 1;
+  ledger_.Write(plan.written_counters, !open_block || plan.may_commit);
+}
+
+// DDL and grants: in every database, since roles and their grants are the cluster's.
+void Session::MarkCatalogChange() {
+  std::vector<cache::CounterIndex>& written = decision_.plan.written_counters;
+  for (const auto& database : *shared_.databases) {
+    if (!catalog_change_open_) database->OnCatalogChangeBegins();
+    written.push_back(database->counter());
+  }
+  std::sort(written.begin(), written.end());
+  written.erase(std::unique(written.begin(), written.end()), written.end());
+  decision_.plan.writes = true;
+  if (!catalog_change_open_) Act(Action::kCatalogChanged);
+  catalog_change_open_ = true;
+}
+
+void Session::ForwardMessage(const Request::Message& message) {
+  switch (message.type) {
+    case frontend::kQuery:
+    case frontend::kFunctionCall:
+      ForwardRaw(message);
+      Expect(message.type == frontend::kQuery ? Reply::kQuery : Reply::kFunctionCall);
+      if (!server_skips_) batch_open_ = false;
+      unnamed_.reset();
+      server_->unnamed_client = 0;
+      return;
+    case frontend::kParse:
+      return ForwardParse(message);
+    case frontend::kBind:
+      return ForwardBind(message);
+    case frontend::kDescribe:
+      return ForwardDescribe(message);
+    case frontend::kExecute:
+      return ForwardExecute(message);
+    case frontend::kClose:
+      return ForwardClose(message);
+    case frontend::kSync:
+      return ForwardSync(message);
+    default:  // Flush
+      return ForwardRaw(message);
+  }
+}
+
+void Session::ForwardRaw(const Request::Message& message) {
+  server_->out.Append(std::string_view(request_.bytes).substr(message.offset, message.size));
+}
+
+// The client's part of the statement's life is noted when it is sent, so that what follows in the same
+// pipeline can refer to it, and taken back if the server refuses.
+void Session::ForwardParse(const Request::Message& message) {
+  const std::string_view body = request_.body(message);
+  if (request_.IsPartial(message)) {
+    // Too long to be held. It is prepared under its own name, and the session keeps its connection.
+    if (pin_ == catalog::Pin::kNone) pin_ = catalog::Pin::kPreparedStatement;
+    if (bypass_.empty()) bypass_ = PinName(catalog::Pin::kPreparedStatement);
+    if (!own_names_) AdoptNames();
+    ForwardRaw(message);
+    const std::string_view name = body.substr(0, body.find('\0'));
+    SetStatement(name, nullptr);
+    return Expect(Reply::kParse);
+  }
+  const auto parse = pgwire::Parse::Decode(body);
+  auto statement = MakeStatement(*parse);
+  const auto previous = FindStatement(parse->name);
+  if (parse->name.empty() || own_names_) {
+    ForwardRaw(message);
+    if (parse->name.empty() && statement->prepared != nullptr) {
+      server_->unnamed_client = id_;
+      server_->unnamed_statement = statement->prepared->id;
+    }
+  } else {
+    if (previous != nullptr) {
+      return ForceError({"42P05",
+                         "prepared statement \"" + std::string(parse->name) + "\" already exists",
+                         "", ""});
+    }
+    if (statement->local()) return;
+    while (server_->statements().size() >= kMaxHeldStatements) {
+      const pool::StatementId oldest = server_->statements().front().id;
+      CloseForUs("pgs_" + std::to_string(oldest));
+      server_->DropStatement(oldest);
+    }
+    // Under the shared name, and anew: what stands there may have been prepared before DDL.
+    CloseForUs(statement->prepared->server_name);
+    server_->out.Emit([&](std::string& to) {
+      pgwire::Parse{statement->prepared->server_name, parse->sql, parse->parameter_types}.Encode(
+          to);
+    });
+    server_->HoldStatement(statement->prepared->id, 0);
+  }
+  Expect(Reply::kParse);
+  if (!server_skips_) {
+    Expected& expected = expected_.back();
+    expected.name = parse->name;
+    expected.statement = statement;
+    expected.previous = previous;
+    SetStatement(parse->name, statement);
+    if (!parse->name.empty() && !own_names_) {
+      DescribeForUs(statement->prepared->server_name, statement);
+    }
+  }
+}
+
+void Session::ForwardBind(const Request::Message& message) {
+  const std::string_view body = request_.body(message);
+  const pgwire::BindNames names = *pgwire::BindNames::Decode(body);
+  if (names.portal.empty()) phantom_portal_ = false;
+  local_portal_.clear();
+  Expect(Reply::kBind);
+  const auto statement = FindStatement(names.statement);
+  if (names.statement.empty() || own_names_) {
+    if (statement == nullptr && !own_names_) {
+      if (!server_skips_) expected_.pop_back();
+      return ForceError(MissingStatement(names.statement));
+    }
+    return ForwardRaw(message);
+  }
+  if (!server_skips_ && (statement == nullptr || statement->local())) {
+    expected_.pop_back();
+    return ForceError(MissingStatement(names.statement));
+  }
+  if (server_skips_) return ForwardRaw(message);
+  const pool::ServerConnection::Held* held = server_->FindStatement(statement->prepared->id);
+  if (held != nullptr && held->description != 0 && statement->description &&
+      *statement->description != held->description) {
+    expected_.pop_back();
+    return ForceError({"0A000", "cached plan must not change result type", "", ""});
+  }
+  const std::string& server_name = statement->prepared->server_name;
+  const char* header = request_.bytes.data() + message.offset;
+  const uint32_t length = LoadBig32(header + 1);
+  server_->out.Emit([&](std::string& to) {
+    to.push_back(frontend::kBind);
+    AppendBig32(to, static_cast<uint32_t>(length + server_name.size() - names.statement.size()));
+    to.append(names.portal).push_back('\0');
+    to.append(server_name).push_back('\0');
+    to.append(body.substr(names.bytes));
+  });
+}
+
+void Session::ForwardDescribe(const Request::Message& message) {
+  const auto describe = *pgwire::Describe::Decode(request_.body(message));
+  if (describe.kind == 'P') {
+    if (RefersToPhantom(describe.name)) return;
+    ForwardRaw(message);
+    return Expect(Reply::kDescribePortal);
+  }
+  const auto statement = FindStatement(describe.name);
+  if (own_names_ || server_skips_) {
+    ForwardRaw(message);
+  } else if (statement == nullptr || statement->local()) {
+    return ForceError(MissingStatement(describe.name));
+  } else {
+    const std::string_view name =
+        describe.name.empty() ? describe.name : std::string_view(statement->prepared->server_name);
+    server_->out.Emit([&](std::string& to) { pgwire::Describe{'S', name}.Encode(to); });
+  }
+  Expect(Reply::kDescribeStatement);
+  if (!server_skips_) expected_.back().statement = statement;
+}
+
+void Session::ForwardExecute(const Request::Message& message) {
+  const auto execute = *pgwire::Execute::Decode(request_.body(message));
+  if (RefersToPhantom(execute.portal)) return;
+  ForwardRaw(message);
+  Expect(Reply::kExecute);
+}
+
+// The unnamed portal was bound and run to its end here, from the cache; the server knows nothing of it,
+// or has an older one. PostgreSQL would let it be described again; we say that it is gone.
+bool Session::RefersToPhantom(std::string_view portal) {
+  if (!portal.empty() || !phantom_portal_) return false;
+  ForceError({"34000", "portal \"\" does not exist", "", ""});
+  return true;
+}
+
+void Session::ForwardClose(const Request::Message& message) {
+  const auto close = *pgwire::Close::Decode(request_.body(message));
+  if (close.kind == 'P' || own_names_ || close.name.empty()) {
+    ForwardRaw(message);
+  } else {
+    // The server keeps it for the others; closing what does not exist gives the same answer.
+    server_->out.Emit([](std::string& to) { pgwire::Close{'S', pool::kNoStatement}.Encode(to); });
+  }
+  Expect(Reply::kClose);
+  if (close.kind != 'S' || server_skips_) return;
+  expected_.back().name = close.name;
+  expected_.back().previous = FindStatement(close.name);
+  SetStatement(close.name, nullptr);
+  if (close.name.empty()) server_->unnamed_client = 0;
+}
+
+void Session::ForwardSync(const Request::Message& message) {
+  ForwardRaw(message);
+  if (copy_in_ && copy_extended_) return;  // the server ignores it
+  server_skips_ = false;
+  Expect(Reply::kSync);
+  batch_open_ = false;
+}
+
+// COPY data outside of a COPY is ignored by the server, and dropped here if there is no server.
+void Session::ForwardCopy() {
+  if (server_ == nullptr) return;
+  server_->out.Append(request_.bytes);
+  if (!request_.copy_ended) return;
+  copy_in_ = false;
+  if (!expected_.empty()) expected_.push_back({.kind = Reply::kCopyEnd});
+}
+
+// Makes the server raise an error at this place of the conversation, so that its transaction state is what
+// the client believes; the client is told ours.
+void Session::ForceError(Error error) {
+  if (server_skips_) return;
+  server_->out.Emit([](std::string& to) { pgwire::Describe{'S', pool::kNoStatement}.Encode(to); });
+  Expect(Reply::kForcedError);
+  expected_.back().error = std::make_unique<Error>(std::move(error));
+}
+
+}  // namespace pgsidecar::proxy

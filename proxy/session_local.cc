@@ -1,0 +1,195 @@
+// What is answered here and never reaches the server: SHOW and SET of pgsidecar.*, and the console.
+
+#include <utility>
+
+#include "pgwire/frame.h"
+#include "proxy/session.h"
+
+namespace pgsidecar::proxy {
+
+namespace backend = pgwire::backend_type;
+namespace frontend = pgwire::frontend_type;
+
+namespace {
+
+constexpr std::string_view kLast = "pgsidecar.last";
+constexpr std::string_view kCache = "pgsidecar.cache";
+
+LocalAnswer Failure(std::string sqlstate, std::string message, std::string hint = "") {
+  LocalAnswer answer;
+  answer.error = Error{std::move(sqlstate), std::move(message), "", std::move(hint)};
+  return answer;
+}
+
+LocalAnswer UnknownSetting(std::string_view name) {
+  return Failure("42704",
+                 "unrecognized configuration parameter \"" + std::string(name) + "\"",
+                 "pgsidecar knows pgsidecar.last and pgsidecar.cache.");
+}
+
+void EmitEmpty(Outbox& out, char type) {
+  out.Emit([type](std::string& to) { pgwire::EndMessage(to, pgwire::BeginMessage(to, type)); });
+}
+
+}  // namespace
+
+void Session::SetLast(std::string_view what, bool bypass) {
+  last_ = what;
+  last_is_bypass_ = bypass;
+}
+
+// REQUIRES: the server has answered everything. An error inside a transaction is left in
+// decision_.forced: the server has to fail with it.
+void Session::AnswerLocally() {
+  if (state_ == SessionState::kConsole) {
+    const auto query = pgwire::Query::Decode(request_.body(request_.messages[0]));
+    if (!query.ok()) return Fatal(query.error());
+    console_sql_ = query->sql;
+    wait_ = Wait::kConsole;
+    return;
+  }
+  if (request_.kind == Request::Kind::kQuery) {
+    const LocalAnswer answer = RunLocal(decision_.records[0]->text(), false);
+    if (answer.error && in_transaction()) {
+      decision_.forced = answer.error;
+      return;
+    }
+    if (answer.error) {
+      SendError(*answer.error);
+    } else {
+      if (!answer.columns.empty()) SendLocalDescription(client_out, answer);
+      SendLocalRows(client_out, answer);
+    }
+    SendReady();
+    return Finish();
+  }
+  for (const Request::Message& message : request_.messages) {
+    if (!AnswerLocalMessage(message)) {
+      if (decision_.forced) return;
+      skip_to_sync_ = !request_.synced;
+      if (request_.synced) SendReady();
+      break;
+    }
+  }
+  Finish();
+}
+
+// Returns false after an error.
+bool Session::AnswerLocalMessage(const Request::Message& message) {
+  const std::string_view body = request_.body(message);
+  switch (message.type) {
+    case frontend::kParse: {
+      const auto parse = *pgwire::Parse::Decode(body);
+      SetStatement(parse.name, MakeStatement(parse));
+      EmitEmpty(client_out, backend::kParseComplete);
+      return true;
+    }
+    case frontend::kBind:
+      local_portal_ = FindStatement(pgwire::BindNames::Decode(body)->statement)->local_sql;
+      EmitEmpty(client_out, backend::kBindComplete);
+      return true;
+    case frontend::kDescribe: {
+      const auto describe = *pgwire::Describe::Decode(body);
+      const bool statement = describe.kind == 'S';
+      const LocalAnswer answer =
+          RunLocal(statement ? FindStatement(describe.name)->local_sql : local_portal_, true);
+      if (statement) {
+        client_out.Emit([](std::string& to) { pgwire::ParameterDescription{}.Encode(to); });
+      }
+      SendLocalDescription(client_out, answer);
+      return true;
+    }
+    case frontend::kExecute: {
+      const LocalAnswer answer = RunLocal(local_portal_, false);
+      if (!answer.error) {
+        SendLocalRows(client_out, answer);
+        return true;
+      }
+      if (in_transaction()) {
+        decision_.forced = answer.error;
+      } else {
+        SendError(*answer.error);
+      }
+      return false;
+    }
+    case frontend::kClose: {
+      const auto close = *pgwire::Close::Decode(body);
+      if (close.kind == 'S') SetStatement(close.name, nullptr);
+      EmitEmpty(client_out, backend::kCloseComplete);
+      return true;
+    }
+    case frontend::kSync:
+      if (!in_transaction()) local_portal_.clear();
+      SendReady();
+      return true;
+    default:
+      return true;
+  }
+}
+
+LocalAnswer Session::RunLocal(std::string_view sql, bool describe_only) {
+  const auto record = database_->book.Get(sql);
+  const sql::StatementInfo& statement = record->info().statements[0];
+  if (statement.kind == sql::StatementKind::kSet) {
+    if (!describe_only) return SetLocal(statement.settings[0]);
+    return {};
+  }
+  LocalAnswer answer;
+  answer.columns = {statement.name};
+  answer.tag = "SHOW";
+  if (describe_only) return answer;
+  if (status_ == pgwire::TransactionStatus::kFailed) {
+    return Failure("25P02",
+                   "current transaction is aborted, commands ignored until end of transaction block");
+  }
+  if (statement.name == kLast) {
+    answer.rows = {{std::string(last_is_bypass_ ? "bypass: " : "") + std::string(last_)}};
+  } else if (statement.name == kCache) {
+    answer.rows = {{cache_on_ ? "on" : "off"}};
+  } else {
+    return UnknownSetting(statement.name);
+  }
+  return answer;
+}
+
+LocalAnswer Session::SetLocal(const sql::SettingChange& change) {
+  if (change.name != kCache) return UnknownSetting(change.name);
+  if (change.local) {
+    return Failure("0A000", "SET LOCAL is not supported for pgsidecar.cache", "Use SET.");
+  }
+  const std::string value = change.reset || !change.value ? "on" : *change.value;
+  if (value != "on" && value != "off") {
+    return Failure("22023",
+                   "invalid value for parameter \"pgsidecar.cache\": \"" + value + "\"",
+                   "Available values: on, off.");
+  }
+  cache_on_ = value == "on";
+  LocalAnswer answer;
+  answer.tag = change.reset ? "RESET" : "SET";
+  return answer;
+}
+
+void Session::OnConsoleAnswer(const LocalAnswer& answer, TimePoint now) {
+  if (answer.error) {
+    SendError(*answer.error);
+  } else {
+    if (!answer.columns.empty()) SendLocalDescription(client_out, answer);
+    SendLocalRows(client_out, answer);
+  }
+  SendReady();
+  Finish();
+  Resume(now);
+}
+
+// A server connection that the client has not used before may have other values of what the server
+// reports (after a reload of its configuration).
+void Session::SyncParameters() {
+  for (const auto& [name, value] : server_->parameters()) {
+    const auto told = told_parameters_.find(name);
+    if (told != told_parameters_.end() && told->second == value) continue;
+    told_parameters_.insert_or_assign(name, value);
+    client_out.Emit([&](std::string& to) { pgwire::ParameterStatus{name, value}.Encode(to); });
+  }
+}
+
+}  // namespace pgsidecar::proxy

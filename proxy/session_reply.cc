@@ -1,0 +1,325 @@
+// The server's answers: matched with what was sent, passed on, copied for the cache, and at each
+// ReadyForQuery the versions moved before the client hears of it.
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "proxy/session.h"
+
+namespace pgsidecar::proxy {
+
+namespace backend = pgwire::backend_type;
+
+namespace {
+
+// Command tags of statements that change no row (PostgreSQL: cmdtaglist.h). Anything else is a write.
+constexpr std::array<std::string_view, 33> kHarmlessTags = {
+    "SELECT",       "BEGIN",          "COMMIT",           "ROLLBACK",
+    "START TRANSACTION", "SAVEPOINT", "RELEASE",          "SET",
+    "RESET",        "SHOW",           "PREPARE",          "DEALLOCATE",
+    "DEALLOCATE ALL", "DECLARE CURSOR", "FETCH",          "MOVE",
+    "CLOSE CURSOR", "CLOSE CURSOR ALL", "LISTEN",         "UNLISTEN",
+    "NOTIFY",       "EXPLAIN",        "COPY",             "LOCK TABLE",
+    "DISCARD",      "DISCARD ALL",    "ANALYZE",          "VACUUM",
+    "CHECKPOINT",   "LOAD",           "SET CONSTRAINTS",  "PREPARE TRANSACTION",
+    "ROLLBACK PREPARED"};
+
+// "SELECT 5" is SELECT, "INSERT 0 1" is INSERT.
+bool IsHarmless(std::string_view tag) {
+  while (!tag.empty() && (tag.back() == ' ' || (tag.back() >= '0' && tag.back() <= '9'))) {
+    tag.remove_suffix(1);
+  }
+  return std::find(kHarmlessTags.begin(), kHarmlessTags.end(), tag) != kHarmlessTags.end();
+}
+
+bool IsFatal(const pgwire::ErrorFields& fields) {
+  const std::string_view severity = fields.Find('V').empty() ? fields.Find('S') : fields.Find('V');
+  return severity == "FATAL" || severity == "PANIC";
+}
+
+}  // namespace
+
+// Returns false to stop reading: the session has ended.
+bool Session::OnPiece(const pgwire::Piece& piece, TimePoint now) {
+  if (piece.first && piece.last) return OnReply(piece, now);
+  Pass(piece);  // a row, COPY data, or a message so large that nobody looks into it
+  return state_ != SessionState::kClosed;
+}
+
+void Session::Pass(const pgwire::Piece& piece) {
+  if (!batches_.empty() && batches_.front().fill != nullptr) {
+    Batch& batch = batches_.front();
+    batch.fill->OnPiece(piece.type, piece.message_bytes, piece.first, piece.bytes);
+    if (batch.fill->outcome() != cache::FillOutcome::kOpen &&
+        batch.fill->outcome() != cache::FillOutcome::kComplete) {
+      ++shared_.statistics->fills_abandoned;
+      batch.fill.reset();
+      LandFlight(batch);
+    }
+  }
+  if (state_ != SessionState::kDraining) client_out.Append(piece.bytes);
+}
+
+void Session::DropMarkers() {
+  while (!expected_.empty() && expected_.front().kind == Reply::kCopyEnd) expected_.pop_front();
+}
+
+// A reply that ends what is expected first: passed on unless it answers us.
+bool Session::Answered(Reply kind, const pgwire::Piece& piece) {
+  if (expected_.empty() || expected_.front().kind != kind) {
+    Desynchronized(piece.type);
+    return false;
+  }
+  if (!expected_.front().own) Pass(piece);
+  expected_.pop_front();
+  return true;
+}
+
+// The server answers something that was not asked: nothing is known of this connection any more.
+void Session::Desynchronized(char type) {
+  log::error("unexpected reply from the server client={} type={}", id_, type);
+  pin_ = catalog::Pin::kUnknown;
+  Fatal({"08P01", std::string("unexpected message type \"") + type + "\" from the server", "", ""});
+}
+
+bool Session::OnReply(const pgwire::Piece& piece, TimePoint now) {
+  switch (piece.type) {
+    case backend::kParameterStatus:
+      OnParameterStatus(piece);
+      return true;
+    case backend::kNoticeResponse:
+    case backend::kNotificationResponse:
+      Pass(piece);
+      return true;
+    case backend::kErrorResponse:
+      OnErrorResponse(piece);
+      return state_ != SessionState::kClosed;
+    default:
+      break;
+  }
+  DropMarkers();
+  switch (piece.type) {
+    case backend::kReadyForQuery:
+      return OnReadyForQuery(piece, now);
+    case backend::kParseComplete:
+      return Answered(Reply::kParse, piece);
+    case backend::kBindComplete:
+      return Answered(Reply::kBind, piece);
+    case backend::kCloseComplete:
+      return Answered(Reply::kClose, piece);
+    case backend::kParameterDescription:
+    case backend::kRowDescription:
+    case backend::kNoData:
+      return OnDescription(piece);
+    case backend::kCommandComplete:
+    case backend::kEmptyQueryResponse:
+    case backend::kPortalSuspended:
+      return OnCommandEnd(piece);
+    case backend::kCopyInResponse:
+      OnCopyIn();
+      [[fallthrough]];
+    case backend::kCopyOutResponse:
+    case backend::kCopyBothResponse:
+    case backend::kCopyData:
+    case backend::kCopyDone:
+    case backend::kDataRow:
+    case backend::kFunctionCallResponse:
+      Pass(piece);
+      return true;
+    default:
+      Desynchronized(piece.type);
+      return false;
+  }
+}
+
+// The description of a statement is remembered: who prepares it again elsewhere must get the same.
+bool Session::OnDescription(const pgwire::Piece& piece) {
+  const Reply kind = expected_.empty() ? Reply::kSync : expected_.front().kind;
+  if (kind == Reply::kQuery || kind == Reply::kExecute) {
+    Pass(piece);
+    return true;
+  }
+  if (kind == Reply::kDescribePortal) return Answered(kind, piece);
+  if (kind != Reply::kDescribeStatement) {
+    Desynchronized(piece.type);
+    return false;
+  }
+  Expected& expected = expected_.front();
+  if (piece.type == backend::kParameterDescription) {
+    description_hash_ = Hash64(piece.bytes, 1);
+    if (!expected.own) Pass(piece);
+    return true;
+  }
+  description_hash_ = Hash64(piece.bytes, description_hash_) | 1;  // 0 says: not known
+  if (const auto& statement = expected.statement; statement != nullptr && !statement->local()) {
+    if (!statement->description) statement->description = description_hash_;
+    if (server_->FindStatement(statement->prepared->id) != nullptr) {
+      server_->HoldStatement(statement->prepared->id, description_hash_);
+    }
+  }
+  return Answered(Reply::kDescribeStatement, piece);
+}
+
+bool Session::OnCommandEnd(const pgwire::Piece& piece) {
+  if (piece.type == backend::kCommandComplete) {
+    const auto complete = pgwire::CommandComplete::Decode(piece.body());
+    // The tag is trusted over the text.
+    if (complete.ok() && !batches_.empty() && !ledger_.oldest_writes() &&
+        !IsHarmless(complete->tag)) {
+      ledger_.WriteOldest(database_->counter());
+      batches_.front().may_change_catalog = true;
+    }
+    if (!copy_extended_) copy_in_ = false;
+  }
+  if (!expected_.empty() && expected_.front().kind == Reply::kQuery) {
+    Pass(piece);
+    return true;
+  }
+  copy_in_ = copy_extended_ = false;
+  return Answered(Reply::kExecute, piece);
+}
+
+// COPY FROM STDIN begins. In the extended protocol the server ignores the Syncs that it finds among the
+// data, so those that were sent ahead will not be answered.
+void Session::OnCopyIn() {
+  copy_in_ = true;
+  copy_extended_ = !expected_.empty() && expected_.front().kind == Reply::kExecute;
+  if (!copy_extended_) return;
+  for (auto it = expected_.begin(); it != expected_.end() && it->kind != Reply::kCopyEnd;) {
+    if (it->kind != Reply::kSync) {
+      ++it;
+      continue;
+    }
+    it = expected_.erase(it);
+    if (batches_.size() > 1) {
+      Batch oldest = std::move(batches_.front());
+      batches_.pop_front();
+      batches_.front().may_change_catalog |= oldest.may_change_catalog;
+      ledger_.MergeOldest();
+    } else {
+      batch_open_ = true;
+    }
+  }
+  // The data and its end may have been sent already.
+  copy_in_ = std::none_of(expected_.begin(), expected_.end(),
+                          [](const Expected& e) { return e.kind == Reply::kCopyEnd; });
+}
+
+void Session::OnParameterStatus(const pgwire::Piece& piece) {
+  const auto status = pgwire::ParameterStatus::Decode(piece.body());
+  if (!status.ok()) return Fatal(status.error());
+  const bool is_new = server_->OnParameterStatus(status->name, status->value);
+  told_parameters_.insert_or_assign(std::string(status->name), std::string(status->value));
+  if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty()) {
+    // Not by a SET that we have seen: a reload of the server's configuration, or a function.
+    environment_.reset();
+    server_->environment.reset();
+  }
+  Pass(piece);
+}
+
+void Session::OnErrorResponse(const pgwire::Piece& piece) {
+  const auto fields = pgwire::ErrorFields::Decode(piece.body());
+  if (!fields.ok()) return Fatal(fields.error());
+  DropMarkers();
+  copy_in_ = copy_extended_ = false;
+  if (IsFatal(*fields)) {
+    server_said_fatal_ = true;
+    return Pass(piece);
+  }
+  if (!expected_.empty() && expected_.front().kind == Reply::kForcedError) {
+    if (state_ != SessionState::kDraining) SendError(*expected_.front().error);
+  } else {
+    Pass(piece);
+  }
+  const bool simple = !expected_.empty() && (expected_.front().kind == Reply::kQuery ||
+                                             expected_.front().kind == Reply::kFunctionCall);
+  if (!simple) SkipToSync();
+}
+
+// After an error in the extended protocol the server ignores everything up to the next Sync.
+void Session::SkipToSync() {
+  std::vector<Expected> skipped;
+  while (!expected_.empty() && expected_.front().kind != Reply::kSync) {
+    skipped.push_back(std::move(expected_.front()));
+    expected_.pop_front();
+  }
+  server_skips_ = expected_.empty() && batch_open_;
+  for (auto it = skipped.rbegin(); it != skipped.rend(); ++it) Restore(*it);
+}
+
+// What a message that came to nothing had promised.
+void Session::Restore(const Expected& skipped) {
+  if (skipped.kind == Reply::kParse) {
+    if (skipped.statement != nullptr && skipped.statement->prepared != nullptr) {
+      server_->DropStatement(skipped.statement->prepared->id);
+      if (skipped.own ? true : skipped.name.empty()) server_->unnamed_client = 0;
+    }
+    // A Parse that fails takes the unnamed statement with it.
+    if (!skipped.own) SetStatement(skipped.name, skipped.name.empty() ? nullptr : skipped.previous);
+  } else if (skipped.kind == Reply::kClose && !skipped.name.empty()) {
+    SetStatement(skipped.name, skipped.previous);
+  }
+}
+
+void Session::EndFill(Batch& batch, TimePoint now) {
+  if (batch.fill != nullptr) {
+    auto entry = batch.fill->Finish(now);
+    if (entry != nullptr && shared_.store->Insert(std::move(entry))) {
+      ++shared_.statistics->fills_stored;
+    } else {
+      ++shared_.statistics->fills_abandoned;
+    }
+    batch.fill.reset();
+  }
+  LandFlight(batch);
+}
+
+// Whoever has waited for this fill looks again.
+void Session::LandFlight(Batch& batch) {
+  if (!std::exchange(batch.leading, false)) return;
+  const auto waiters = shared_.flights->Land(batch.key);
+  if (waiters.empty()) return;
+  woken_.insert(woken_.end(), waiters.begin(), waiters.end());
+  Act(Action::kWakeWaiters);
+}
+
+bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
+  const auto ready = pgwire::ReadyForQuery::Decode(piece.body());
+  if (!ready.ok()) {
+    Fatal(ready.error());
+    return false;
+  }
+  const Reply kind = expected_.empty() ? Reply::kParse : expected_.front().kind;
+  if (batches_.empty() ||
+      (kind != Reply::kSync && kind != Reply::kQuery && kind != Reply::kFunctionCall)) {
+    Desynchronized(piece.type);
+    return false;
+  }
+  expected_.pop_front();
+  copy_in_ = copy_extended_ = false;
+  status_ = ready->status;
+  const bool idle = status_ == pgwire::TransactionStatus::kIdle;
+  Batch batch = std::move(batches_.front());
+  batches_.pop_front();
+  EndFill(batch, now);
+  ledger_.EndBatch(idle);
+  if (batch.may_change_catalog) {
+    for (const auto& database : *shared_.databases) database->OnCatalogMayHaveChanged();
+    Act(Action::kCatalogChanged);
+  }
+  if (idle && batches_.empty()) {
+    EndCatalogChange();
+    isolation_known_ = environment_ && environment_->read_committed;
+    phantom_portal_ = false;
+    local_portal_.clear();
+  }
+  Pass(piece);
+  return true;
+}
+
+}  // namespace pgsidecar::proxy

@@ -1,0 +1,169 @@
+#include "proxy/statement.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "base/hash.h"
+#include "proxy/database.h"
+#include "sql/analyzer.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+using cache::CounterIndex;
+using catalog::Pin;
+using catalog::Refusal;
+
+void MergeCounters(std::vector<CounterIndex>& into, const std::vector<CounterIndex>& from) {
+  std::vector<CounterIndex> merged;
+  merged.reserve(into.size() + from.size());
+  std::set_union(into.begin(), into.end(), from.begin(), from.end(), std::back_inserter(merged));
+  into = std::move(merged);
+}
+
+std::vector<CounterIndex> CountersOf(const Database& database,
+                                     const std::vector<catalog::Oid>& relations) {
+  std::vector<CounterIndex> counters;
+  counters.reserve(relations.size() + 1);
+  for (const catalog::Oid relation : relations) {
+    counters.push_back(database.RelationCounter(relation));
+  }
+  std::sort(counters.begin(), counters.end());
+  counters.erase(std::unique(counters.begin(), counters.end()), counters.end());
+  return counters;
+}
+
+// A transaction's isolation is known while it is the default or was named by BEGIN itself.
+bool SetsIsolation(const sql::StatementInfo& statement) {
+  if (statement.kind == sql::StatementKind::kBegin) {
+    return statement.isolation && *statement.isolation != sql::IsolationLevel::kReadCommitted &&
+           *statement.isolation != sql::IsolationLevel::kReadUncommitted;
+  }
+  return statement.isolation.has_value() || statement.kind == sql::StatementKind::kSet;
+}
+
+Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
+             const catalog::NameContext& names) {
+  const catalog::Resolved resolved =
+      catalog::Resolve(statement, names, database.last_catalog());
+  Plan plan;
+  plan.refusal = resolved.refusal;
+  plan.pin = resolved.pin;
+  plan.changes_catalog = resolved.changes_catalog;
+  plan.may_change_catalog = resolved.writes_anything;
+  plan.environment_unknown =
+      resolved.environment_unknown || statement.kind == sql::StatementKind::kSet;
+  plan.may_commit = resolved.may_commit;
+  plan.begins = statement.kind == sql::StatementKind::kBegin;
+  plan.sets_isolation = SetsIsolation(statement);
+  if (resolved.refusal == Refusal::kNone) {
+    plan.read_counters = CountersOf(database, resolved.reads);
+    plan.read_counters.insert(plan.read_counters.begin(), database.counter());
+  }
+  if (resolved.writes_anything || resolved.changes_catalog) {
+    plan.written_counters = {database.counter()};
+  } else {
+    plan.written_counters = CountersOf(database, resolved.writes);
+  }
+  plan.writes = !plan.written_counters.empty();
+  return plan;
+}
+
+Plan MakePlan(const sql::TextInfo& info, const Database& database,
+              const catalog::NameContext& names) {
+  if (!info.parsed) return UnknownPlan(database, Refusal::kNotUnderstood);
+  if (info.statements.empty()) {
+    Plan plan;
+    plan.refusal = Refusal::kNotASelect;
+    return plan;
+  }
+  Plan plan = PlanOne(info.statements[0], database, names);
+  for (size_t i = 1; i < info.statements.size(); ++i) {
+    plan.Merge(PlanOne(info.statements[i], database, names));
+  }
+  return plan;
+}
+
+}  // namespace
+
+Plan UnknownPlan(const Database& database, Refusal refusal) {
+  Plan plan;
+  plan.refusal = refusal;
+  plan.pin = Pin::kUnknown;
+  plan.writes = true;
+  plan.may_change_catalog = true;
+  plan.environment_unknown = true;
+  plan.may_commit = true;
+  plan.sets_isolation = true;
+  plan.written_counters = {database.counter()};
+  return plan;
+}
+
+void Plan::Merge(const Plan& other) {
+  refusal = Refusal::kMultipleStatements;
+  read_counters.clear();
+  if (pin == Pin::kNone || other.pin == Pin::kUnknown) pin = other.pin;
+  writes |= other.writes;
+  changes_catalog |= other.changes_catalog;
+  may_change_catalog |= other.may_change_catalog;
+  environment_unknown |= other.environment_unknown;
+  may_commit |= other.may_commit;
+  sets_isolation |= other.sets_isolation;
+  begins |= other.begins;
+  MergeCounters(written_counters, other.written_counters);
+}
+
+StatementRecord::StatementRecord(std::string text, std::shared_ptr<const sql::TextInfo> info)
+    : text_(std::move(text)), info_(std::move(info)) {}
+
+const Plan& StatementRecord::PlanFor(const Database& database, const catalog::NameContext& names,
+                                     uint64_t names_id) {
+  const uint64_t version = database.catalog_version();
+  for (Remembered& remembered : plans_) {
+    if (remembered.names_id != names_id) continue;
+    if (remembered.catalog_version != version) {
+      remembered = {names_id, version, MakePlan(*info_, database, names)};
+    }
+    return remembered.plan;
+  }
+  if (plans_.size() >= kMaxPlans) plans_.erase(plans_.begin());
+  plans_.push_back({names_id, version, MakePlan(*info_, database, names)});
+  return plans_.back().plan;
+}
+
+StatementBook::StatementBook(size_t max_statements, size_t max_bytes)
+    : max_statements_(max_statements), max_bytes_(max_bytes) {}
+
+std::shared_ptr<StatementRecord> StatementBook::Get(std::string_view text) {
+  const uint64_t hash = Hash64(text);
+  const auto [begin, end] = index_.equal_range(hash);
+  for (auto it = begin; it != end; ++it) {
+    if ((*it->second)->text() != text) continue;
+    order_.splice(order_.begin(), order_, it->second);
+    return order_.front();
+  }
+  ++analyses_;
+  auto record = std::make_shared<StatementRecord>(
+      std::string(text), std::make_shared<const sql::TextInfo>(sql::Analyze(text)));
+  // A text is charged a few times its length: that is what its analysis takes.
+  constexpr size_t kFactor = 4;
+  if (text.size() * kFactor > max_bytes_ / 16) return record;
+  order_.push_front(record);
+  index_.emplace(hash, order_.begin());
+  bytes_ += text.size() * kFactor;
+  while (order_.size() > max_statements_ || bytes_ > max_bytes_) {
+    const auto last = std::prev(order_.end());
+    bytes_ -= (*last)->text().size() * kFactor;
+    const auto [from, to] = index_.equal_range(Hash64((*last)->text()));
+    for (auto it = from; it != to; ++it) {
+      if (it->second != last) continue;
+      index_.erase(it);
+      break;
+    }
+    order_.erase(last);
+  }
+  return record;
+}
+
+}  // namespace pgsidecar::proxy

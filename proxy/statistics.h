@@ -1,0 +1,40 @@
+// Counters of what the proxy has done since its start: SHOW STATS and /metrics read them.
+
+#ifndef PGSIDECAR_PROXY_STATISTICS_H_
+#define PGSIDECAR_PROXY_STATISTICS_H_
+
+#include <cstdint>
+
+#include "base/clock.h"
+
+namespace pgsidecar::proxy {
+
+struct Statistics {
+  uint64_t client_connections = 0;  // accepted
+  uint64_t client_logins = 0;       // of these, let in by the server
+  uint64_t server_connections = 0;  // opened
+  uint64_t requests = 0;            // decided: queries and extended-protocol requests
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t bypasses = 0;
+  uint64_t fills_stored = 0;
+  uint64_t fills_abandoned = 0;
+  uint64_t flights_followed = 0;
+  uint64_t writes = 0;          // requests that moved versions
+  uint64_t writes_to_anything = 0;
+  uint64_t replays = 0;         // statements prepared again on another server connection
+  uint64_t pins = 0;
+  uint64_t cancels = 0;
+  uint64_t errors = 0;          // ended client connections by an error of ours
+  uint64_t bytes_from_clients = 0;
+  uint64_t bytes_to_clients = 0;
+  uint64_t bytes_from_servers = 0;
+  uint64_t bytes_to_servers = 0;
+  uint64_t waits = 0;           // for a server connection
+  Duration wait_time{0};
+  Duration server_time_saved{0};
+};
+
+}  // namespace pgsidecar::proxy
+
+#endif  // PGSIDECAR_PROXY_STATISTICS_H_

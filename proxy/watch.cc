@@ -1,0 +1,146 @@
+#include "proxy/watch.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+constexpr Duration kReconnectAfter = std::chrono::seconds(1);
+// A load that was overtaken by a change is done again, but not in a tight loop.
+constexpr Duration kLoadAgainAfter = std::chrono::milliseconds(20);
+
+}  // namespace
+
+Watch::Watch(Database* database, Duration interval) : database_(database), interval_(interval) {}
+
+bool Watch::WantsConnection(TimePoint now) const {
+  return server_ == nullptr && now >= next_attempt_;
+}
+
+void Watch::OnConnecting(pool::ServerConnection* server, TimePoint now) {
+  server_ = server;
+  next_attempt_ = now + kReconnectAfter;
+}
+
+void Watch::OnLoggedIn() {
+  ready_ = true;
+  step_ = Step::kIdle;
+  next_poll_ = TimePoint{};
+}
+
+void Watch::OnLost(const Error& error, TimePoint now) {
+  if (error.message != last_error_) {
+    log::warn("no catalog connection database={} sqlstate={} reason={}: nothing is cached",
+              database_->name(), error.sqlstate, error.message);
+    last_error_ = error.message;
+  }
+  server_ = nullptr;
+  ready_ = false;
+  step_ = Step::kIdle;
+  builder_.reset();
+  next_attempt_ = now + kReconnectAfter;
+  database_->OnDisconnected();
+  moved_ = true;
+}
+
+void Watch::Tick(TimePoint now) {
+  if (!ready_ || step_ != Step::kIdle || server_->querying()) return;
+  if (now < next_poll_ && !database_->ready_for_recheck()) return;
+  next_poll_ = now + interval_;
+  Poll(Step::kPolling);
+}
+
+bool Watch::TakeMoved() { return std::exchange(moved_, false); }
+
+void Watch::Poll(Step step) {
+  step_ = step;
+  answer_.reset();
+  std::vector<uint32_t> pids;
+  for (const OrphanedWrites& orphan : database_->orphans()) pids.push_back(orphan.pid);
+  server_->StartQuery(
+      catalog::PollQuery(pids),
+      [this](size_t, catalog::Row row) {
+        Result<catalog::PollAnswer> answer = catalog::ReadPollRow(row);
+        if (answer.ok()) answer_ = *std::move(answer);
+      },
+      [this](const Error* error) {
+        failure_.reset();
+        if (error != nullptr) failure_ = *error;
+      });
+}
+
+void Watch::Load() {
+  step_ = Step::kLoading;
+  fingerprint_before_ = answer_->fingerprint;
+  counter_before_ = database_->counter_word();
+  builder_.emplace();
+  server_->StartQuery(
+      catalog::LoadQuery(),
+      [this](size_t result_set, catalog::Row row) { builder_->AddRow(result_set, row); },
+      [this](const Error* error) {
+        failure_.reset();
+        if (error != nullptr) failure_ = *error;
+      });
+}
+
+void Watch::OnIdleAgain(TimePoint now) {
+  if (failure_ || (step_ != Step::kLoading && !answer_)) {
+    const std::string reason = failure_ ? failure_->message : "the poll gave no answer";
+    if (reason != last_error_) {
+      log::error("catalog query failed database={} reason={}: nothing is cached",
+                 database_->name(), reason);
+      last_error_ = reason;
+    }
+    database_->OnDisconnected();
+    moved_ = true;
+    step_ = Step::kIdle;
+    next_poll_ = now + std::max(interval_, kReconnectAfter);
+    return;
+  }
+  switch (step_) {
+    case Step::kPolling:
+      return OnPolled();
+    case Step::kLoading:
+      return Poll(Step::kPollingAgain);
+    case Step::kPollingAgain:
+      step_ = Step::kIdle;
+      OnLoadedAndPolled();
+      if (database_->needs_recheck()) next_poll_ = now + kLoadAgainAfter;
+      return;
+    case Step::kIdle:
+      return;
+  }
+}
+
+void Watch::OnPolled() {
+  last_error_.clear();
+  step_ = Step::kIdle;
+  const uint64_t version = database_->catalog_version();
+  const bool load = database_->OnPoll(*answer_);
+  if (load || version != database_->catalog_version()) moved_ = true;
+  if (load) Load();
+}
+
+void Watch::OnLoadedAndPolled() {
+  moved_ = true;
+  // The second poll may itself have found another server.
+  if (answer_->fingerprint != fingerprint_before_) {
+    database_->OnPoll(*answer_);
+    return;
+  }
+  Result<std::shared_ptr<const catalog::Catalog>> catalog = builder_->Finish();
+  builder_.reset();
+  if (!catalog.ok()) {
+    log::error("catalog not understood database={} reason={}: nothing is cached",
+               database_->name(), catalog.error().message);
+    return;
+  }
+  database_->OnLoaded(*std::move(catalog), fingerprint_before_, answer_->fingerprint,
+                      counter_before_);
+}
+
+}  // namespace pgsidecar::proxy

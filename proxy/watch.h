@@ -1,0 +1,72 @@
+// The proxy's own connection to one database: loads the catalog, and asks once an interval whether
+// anything of it has changed by other ways than through this proxy.
+//
+//      connect ─► log in ─► poll ──same──► wait ─► poll ...
+//                            └─moved─► load ─► poll ─► accept, or load again
+
+#ifndef PGSIDECAR_PROXY_WATCH_H_
+#define PGSIDECAR_PROXY_WATCH_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "catalog/catalog.h"
+#include "pool/server_connection.h"
+#include "proxy/database.h"
+
+namespace pgsidecar::proxy {
+
+class Watch {
+ public:
+  // `database` outlives the watch.
+  Watch(Database* database, Duration interval);
+
+  // True if there is no connection and it is time to try (again).
+  bool WantsConnection(TimePoint now) const;
+  void OnConnecting(pool::ServerConnection* server, TimePoint now);
+  void OnLoggedIn();
+  void OnLost(const Error& error, TimePoint now);
+
+  // Starts a poll if one is due: the interval has passed, or the database asks for a recheck.
+  void Tick(TimePoint now);
+  // The own query has ended; `now` is when.
+  void OnIdleAgain(TimePoint now);
+
+  pool::ServerConnection* server() const { return server_; }
+  bool connected() const { return ready_; }
+  // Whether the catalog, or who the server is, has moved since the last call: then writes that are
+  // under way count as writes to anything.
+  bool TakeMoved();
+  const std::string& last_error() const { return last_error_; }
+
+ private:
+  enum class Step : uint8_t { kIdle, kPolling, kLoading, kPollingAgain };
+
+  void Poll(Step step);
+  void Load();
+  void OnPolled();
+  void OnLoadedAndPolled();
+
+  Database* database_;
+  Duration interval_;
+  pool::ServerConnection* server_ = nullptr;
+  bool ready_ = false;
+  bool moved_ = false;
+  Step step_ = Step::kIdle;
+  TimePoint next_attempt_{};
+  TimePoint next_poll_{};
+  std::string last_error_;
+
+  std::optional<Error> failure_;  // of the query that has just ended
+  std::optional<catalog::PollAnswer> answer_;
+  std::optional<catalog::CatalogBuilder> builder_;
+  std::string fingerprint_before_;
+  uint64_t counter_before_ = 0;
+};
+
+}  // namespace pgsidecar::proxy
+
+#endif  // PGSIDECAR_PROXY_WATCH_H_

@@ -1,0 +1,329 @@
+// The store: what a lookup accepts, and that the bounds hold.
+
+#include "cache/store.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <thread>
+
+#include "tests/unit/cache/make_entry.h"
+
+namespace pgsidecar::cache {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+const TimePoint kNow{std::chrono::hours(10)};
+constexpr ReadPolicy kAnyAge = {.max_age = std::chrono::hours(24)};
+
+class StoreTest : public testing::Test {
+ protected:
+  std::vector<Stamp> Capture() { return *versions_.Capture(std::vector<CounterIndex>{1, 2}); }
+  std::shared_ptr<Entry> Valid(uint64_t number, TimePoint filled_at = kNow) {
+    return MakeEntry(number, 100, Capture(), filled_at);
+  }
+
+  VersionTable versions_{4};
+};
+
+TEST_F(StoreTest, HitAndMiss) {
+  Store store({}, &versions_);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, kAnyAge), nullptr);
+  const auto entry = Valid(1);
+  EXPECT_TRUE(store.Insert(entry));
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, kAnyAge), entry);
+  EXPECT_EQ(store.Lookup(KeyOf(2), kNow, kAnyAge), nullptr);
+  const StoreStats stats = store.Stats();
+  EXPECT_EQ(stats.entries, 1u);
+  EXPECT_EQ(stats.bytes, entry->ChargeBytes());
+  EXPECT_EQ(stats.hits, 1u);
+  EXPECT_EQ(stats.misses, 2u);
+  EXPECT_EQ(stats.stored, 1u);
+}
+
+TEST_F(StoreTest, AWriteMakesItStale) {
+  Store store({}, &versions_);
+  store.Insert(Valid(1));
+  versions_.BeginWrite(2);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, kAnyAge), nullptr);
+  versions_.EndWrite(2);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, kAnyAge), nullptr);
+  const StoreStats stats = store.Stats();
+  EXPECT_EQ(stats.stale, 1u);
+  EXPECT_EQ(stats.misses, 1u);  // it was dropped the first time
+  EXPECT_EQ(stats.hits, 0u);
+  EXPECT_EQ(stats.entries, 0u);
+  EXPECT_EQ(stats.bytes, 0u);
+}
+
+TEST_F(StoreTest, StampsAreNotCheckedAtLevelTtl) {
+  Store store({}, &versions_);
+  store.Insert(Valid(1));
+  versions_.Move(1);
+  const ReadPolicy ttl = {.max_age = minutes(1), .check_stamps = false};
+  EXPECT_NE(store.Lookup(KeyOf(1), kNow, ttl), nullptr);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow + minutes(1), ttl), nullptr);
+  EXPECT_EQ(store.Stats().expired, 1u);
+}
+
+TEST_F(StoreTest, TimeToLive) {
+  Store store({}, &versions_);
+  const ReadPolicy policy = {.max_age = seconds(5)};
+  store.Insert(Valid(1, kNow));
+  EXPECT_NE(store.Lookup(KeyOf(1), kNow, policy), nullptr);
+  EXPECT_NE(store.Lookup(KeyOf(1), kNow + seconds(5) - Duration(1), policy), nullptr);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow + seconds(5), policy), nullptr);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, policy), nullptr);
+  EXPECT_EQ(store.Stats().expired, 1u);
+  EXPECT_EQ(store.Stats().entries, 0u);
+}
+
+TEST_F(StoreTest, MaxAgeZeroServesNothing) {
+  Store store({}, &versions_);
+  store.Insert(Valid(1));
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, {}), nullptr);
+}
+
+// Another thread's clock may be read a little later than ours; but an entry from the far future has
+// no age that one could trust.
+TEST_F(StoreTest, FilledInTheFuture) {
+  Store store({}, &versions_);
+  const ReadPolicy policy = {.max_age = seconds(5)};
+  store.Insert(Valid(1, kNow + milliseconds(20)));
+  EXPECT_NE(store.Lookup(KeyOf(1), kNow, policy), nullptr);
+  store.Insert(Valid(2, kNow + minutes(1)));
+  EXPECT_EQ(store.Lookup(KeyOf(2), kNow, policy), nullptr);
+  EXPECT_EQ(store.Stats().entries, 1u);
+}
+
+TEST_F(StoreTest, StaleEntriesAreNotStored) {
+  Store store({}, &versions_);
+  const auto moved = Valid(1);
+  versions_.Move(1);
+  EXPECT_FALSE(store.Insert(moved));
+  const auto pending = Valid(2);
+  versions_.BeginWrite(2);
+  EXPECT_FALSE(store.Insert(pending));
+  versions_.EndWrite(2);
+  EXPECT_FALSE(store.Insert(pending));
+  EXPECT_EQ(store.Stats().stored, 0u);
+  EXPECT_EQ(store.Stats().bytes, 0u);
+}
+
+TEST_F(StoreTest, SameKeyIsReplaced) {
+  Store store({}, &versions_);
+  store.Insert(Valid(1, kNow));
+  const auto young = MakeEntry(1, 5000, Capture(), kNow + seconds(1));
+  EXPECT_TRUE(store.Insert(young));
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow + seconds(1), kAnyAge), young);
+  EXPECT_EQ(store.Stats().entries, 1u);
+  EXPECT_EQ(store.Stats().bytes, young->ChargeBytes());
+  EXPECT_EQ(store.Stats().stored, 2u);
+}
+
+// A slow fill must not bring back what others have seen changed by a foreign writer.
+TEST_F(StoreTest, AnEarlierFillDoesNotReplaceALaterOne) {
+  Store store({}, &versions_);
+  const auto young = Valid(1, kNow + seconds(1));
+  store.Insert(young);
+  EXPECT_FALSE(store.Insert(Valid(1, kNow)));
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow + seconds(1), kAnyAge), young);
+  EXPECT_EQ(store.Stats().bytes, young->ChargeBytes());
+  versions_.Move(1);
+  EXPECT_TRUE(store.Insert(Valid(1, kNow)));  // the later one is dead
+}
+
+TEST_F(StoreTest, EvictionTakesNothingFromAReader) {
+  Store store({.max_bytes = 64 << 10, .max_entries = 1, .shards = 1}, &versions_);
+  store.Insert(Valid(1));
+  const auto held = store.Lookup(KeyOf(1), kNow, kAnyAge);
+  store.Insert(Valid(2));
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, kAnyAge), nullptr);
+  EXPECT_EQ(held->rows, std::string(100, 'D'));
+}
+
+TEST_F(StoreTest, ChargeCountsEverything) {
+  const auto bare = std::make_shared<Entry>();
+  EXPECT_GE(bare->ChargeBytes(), sizeof(Entry));
+  auto entry = std::make_shared<Entry>();
+  size_t before = entry->ChargeBytes();
+  const auto grew_by = [&](size_t bytes) {
+    const size_t after = entry->ChargeBytes();
+    EXPECT_GE(after, before + bytes);
+    EXPECT_LE(after, before + bytes + 64);
+    before = after;
+  };
+  entry->row_description = std::string(1000, 'T');
+  grew_by(1000);
+  entry->rows = std::string(2000, 'D');
+  grew_by(2000);
+  entry->command_complete = std::string(100, 'C');
+  grew_by(100);
+  entry->stamps.reserve(10);
+  grew_by(10 * sizeof(Stamp));
+  entry->rows.reserve(4000);  // what is reserved takes memory as well
+  grew_by(2000);
+}
+
+TEST_F(StoreTest, SweepDropsTheDeadOfOneShardACall) {
+  Store store({.shards = 4}, &versions_);
+  for (uint64_t i = 0; i < 40; ++i) store.Insert(Valid(i, kNow));
+  for (uint64_t i = 40; i < 60; ++i) store.Insert(Valid(i, kNow - minutes(1)));
+  const auto other = MakeEntry(100, 100, *versions_.Capture(std::vector<CounterIndex>{3}), kNow);
+  store.Insert(other);
+  size_t swept = 0;
+  for (int i = 0; i < 4; ++i) {
+    const size_t of_shard = store.Sweep(kNow, minutes(1));
+    EXPECT_LT(of_shard, 20u);
+    swept += of_shard;
+  }
+  EXPECT_EQ(swept, 20u);
+  versions_.Move(1);
+  for (int i = 0; i < 4; ++i) swept += store.Sweep(kNow, minutes(1));
+  EXPECT_EQ(swept, 60u);
+  const StoreStats stats = store.Stats();
+  EXPECT_EQ(stats.swept, 60u);
+  EXPECT_EQ(stats.entries, 1u);
+  EXPECT_EQ(stats.bytes, other->ChargeBytes());
+  EXPECT_EQ(store.Lookup(KeyOf(100), kNow, kAnyAge), other);
+}
+
+TEST_F(StoreTest, Clear) {
+  Store store({}, &versions_);
+  for (uint64_t i = 0; i < 100; ++i) store.Insert(Valid(i));
+  EXPECT_EQ(store.Clear(), 100u);
+  EXPECT_EQ(store.Clear(), 0u);
+  EXPECT_EQ(store.Stats().entries, 0u);
+  EXPECT_EQ(store.Stats().bytes, 0u);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, kAnyAge), nullptr);
+  EXPECT_TRUE(store.Insert(Valid(1)));
+}
+
+TEST_F(StoreTest, EntriesBound) {
+  for (const size_t max_entries : {1u, 3u, 16u, 100u}) {
+    Store store({.max_entries = max_entries}, &versions_);
+    for (uint64_t i = 0; i < 500; ++i) {
+      EXPECT_TRUE(store.Insert(Valid(i)));
+      EXPECT_EQ(store.Stats().entries, std::min<uint64_t>(i + 1, max_entries));
+    }
+    EXPECT_EQ(store.Stats().evicted, 500 - max_entries);
+    EXPECT_NE(store.Lookup(KeyOf(499), kNow, kAnyAge), nullptr);
+  }
+}
+
+// One entry may be as large as all the rest: a small cache is as usable as its bytes allow, however
+// many shards it has.
+TEST_F(StoreTest, BytesBoundWithLargeEntries) {
+  constexpr size_t kMaxBytes = 1 << 20;
+  Store store({.max_bytes = kMaxBytes}, &versions_);
+  for (uint64_t i = 0; i < 200; ++i) {
+    const size_t row_bytes = i % 10 == 0 ? 900'000 : 20'000;
+    EXPECT_TRUE(store.Insert(MakeEntry(i, row_bytes, Capture(), kNow))) << i;
+    EXPECT_LE(store.Stats().bytes, kMaxBytes);
+    EXPECT_NE(store.Lookup(KeyOf(i), kNow, kAnyAge), nullptr);
+  }
+  for (uint64_t i = 200; i < 300; ++i) store.Insert(MakeEntry(i, 20'000, Capture(), kNow));
+  EXPECT_GT(store.Stats().bytes, kMaxBytes * 9 / 10);
+  EXPECT_FALSE(store.Insert(MakeEntry(1000, kMaxBytes, Capture(), kNow)));
+  EXPECT_EQ(store.Stats().rejected_large, 1u);
+  EXPECT_GT(store.Stats().entries, 1u) << "what does not fit evicts nothing";
+}
+
+TEST_F(StoreTest, ABoundTooSmallForAnythingStoresNothing) {
+  for (const StoreOptions& options : {StoreOptions{.max_bytes = 0}, StoreOptions{.max_bytes = 300},
+                                      StoreOptions{.max_entries = 0}}) {
+    Store store(options, &versions_);
+    EXPECT_FALSE(store.Insert(Valid(1)));
+    EXPECT_EQ(store.Stats().entries, 0u);
+  }
+}
+
+TEST_F(StoreTest, ShardsShareTheBudgetEvenly) {
+  constexpr size_t kMaxEntries = 1600;
+  Store store({.max_entries = kMaxEntries}, &versions_);
+  // Without hits the store is about first in, first out, across shards.
+  for (uint64_t i = 0; i < 5 * kMaxEntries; ++i) store.Insert(Valid(i));
+  uint64_t young = 0;
+  for (uint64_t i = 4 * kMaxEntries; i < 5 * kMaxEntries; ++i) {
+    young += store.Lookup(KeyOf(i), kNow, kAnyAge) != nullptr ? 1 : 0;
+  }
+  EXPECT_GT(young, kMaxEntries * 9 / 10);
+}
+
+TEST_F(StoreTest, RandomWorkStaysWithinTheBounds) {
+  constexpr uint32_t kSeed = 815;
+  std::mt19937 random(kSeed);
+  constexpr size_t kMaxBytes = 300'000, kMaxEntries = 120;
+  Store store({.max_bytes = kMaxBytes, .max_entries = kMaxEntries, .shards = 4}, &versions_);
+  TimePoint now = kNow;
+  for (int step = 0; step < 30'000; ++step) {
+    now += milliseconds(random() % 50);
+    const uint64_t number = random() % 400;
+    switch (random() % 16) {
+      case 0:
+        store.Sweep(now, seconds(10));
+        break;
+      case 1:
+        if (random() % 20 == 0) versions_.Move(1);
+        break;
+      default:
+        if (store.Lookup(KeyOf(number), now, {.max_age = seconds(10)})) break;
+        store.Insert(
+            MakeEntry(number, random() % (random() % 50 == 0 ? 200'000 : 5'000), Capture(), now));
+    }
+    const StoreStats stats = store.Stats();
+    ASSERT_LE(stats.bytes, kMaxBytes) << "seed " << kSeed << ", step " << step;
+    ASSERT_LE(stats.entries, kMaxEntries) << "seed " << kSeed << ", step " << step;
+  }
+  // What comes out one by one is what was counted.
+  const StoreStats stats = store.Stats();
+  EXPECT_GT(stats.evicted, 0u);
+  EXPECT_GT(stats.hits, 0u);
+  uint64_t entries = 0, bytes = 0;
+  for (uint64_t number = 0; number < 400; ++number) {
+    const auto entry =
+        store.Lookup(KeyOf(number), now, {.max_age = minutes(9), .check_stamps = false});
+    if (!entry) continue;
+    ++entries;
+    bytes += entry->ChargeBytes();
+  }
+  EXPECT_EQ(entries, stats.entries);
+  EXPECT_EQ(bytes, stats.bytes);
+}
+
+TEST_F(StoreTest, ManyThreadsStayWithinTheBounds) {
+  constexpr size_t kMaxBytes = 200'000, kMaxEntries = 60;
+  Store store({.max_bytes = kMaxBytes, .max_entries = kMaxEntries, .shards = 4}, &versions_);
+  std::vector<std::thread> threads;
+  for (uint32_t seed = 0; seed < 4; ++seed) {
+    threads.emplace_back([&, seed] {
+      std::mt19937 random(seed);
+      for (int step = 0; step < 4000; ++step) {
+        const uint64_t number = random() % 150;
+        if (random() % 100 == 0) versions_.Move(1);
+        if (random() % 100 == 0) store.Sweep(kNow, minutes(1));
+        if (random() % 1000 == 0) store.Clear();
+        if (store.Lookup(KeyOf(number), kNow, kAnyAge)) continue;
+        store.Insert(MakeEntry(number, random() % 10'000, Capture(), kNow));
+      }
+    });
+  }
+  for (int i = 0; i < 300; ++i) {
+    const StoreStats stats = store.Stats();
+    EXPECT_LE(stats.entries, kMaxEntries + 4);  // the shards are not counted at one moment
+    std::this_thread::yield();
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(store.Stats().bytes, kMaxBytes);
+  EXPECT_LE(store.Stats().entries, kMaxEntries);
+  // Nothing has leaked out of the budget: it can be filled to the last entry.
+  store.Clear();
+  for (uint64_t i = 0; i < kMaxEntries; ++i) store.Insert(Valid(i));
+  EXPECT_EQ(store.Stats().entries, kMaxEntries);
+}
+
+}  // namespace
+}  // namespace pgsidecar::cache

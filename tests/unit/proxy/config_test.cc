@@ -1,0 +1,417 @@
+// The configuration: one name everywhere, precedence, units, and errors that say where and what.
+
+#include "proxy/config.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+namespace pgsidecar::proxy {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+using Environment = std::map<std::string, std::string>;
+using Flags = std::vector<std::string>;
+
+const std::string kUpstream = "postgres://u:s3cret@db:5432/shop";
+const std::string kUpstreamFlag = "--upstream=" + kUpstream;
+
+Result<std::variant<Config, ExitMessage>> Load(const Flags& flags, const Environment& env = {}) {
+  std::vector<const char*> argv = {"pgsidecar"};
+  for (const std::string& flag : flags) argv.push_back(flag.c_str());
+  return LoadConfig(static_cast<int>(argv.size()), argv.data(), env);
+}
+
+Config Loaded(const Flags& flags, const Environment& env = {}) {
+  auto result = Load(flags, env);
+  EXPECT_TRUE(result.ok()) << result.error().message;
+  if (!result.ok() || !std::holds_alternative<Config>(*result)) return {};
+  return std::get<Config>(*result);
+}
+
+// With an upstream, so that only the flags under test can be wrong.
+Config With(Flags flags) {
+  flags.push_back(kUpstreamFlag);
+  return Loaded(flags);
+}
+
+std::string Refusal(const Flags& flags, const Environment& env = {}) {
+  auto result = Load(flags, env);
+  EXPECT_FALSE(result.ok());
+  const std::string message = result.ok() ? "" : result.error().message;
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  EXPECT_EQ(message.find("s3cret"), std::string::npos) << message;
+  return message;
+}
+
+std::string RefusalWith(Flags flags) {
+  flags.push_back(kUpstreamFlag);
+  return Refusal(flags);
+}
+
+// A TOML file that lives as long as the test.
+class ConfigFileTest : public testing::Test {
+ protected:
+  ConfigFileTest()
+      : path_(testing::TempDir() + "pgsidecar_" + std::to_string(getpid()) + ".toml") {}
+  ~ConfigFileTest() override { std::remove(path_.c_str()); }
+
+  Flags File(const std::string& text, Flags more = {}) {
+    std::ofstream(path_) << text;
+    more.push_back("--config=" + path_);
+    return more;
+  }
+
+  const std::string path_;
+};
+
+TEST(ConfigTest, Defaults) {
+  const Config config = With({});
+  EXPECT_EQ(config.upstream, *ParseUrl(kUpstream));
+  EXPECT_EQ(config.listen, (std::vector<ListenAddress>{{"127.0.0.1", 6432}}));
+  EXPECT_FALSE(config.http_listen);
+  EXPECT_FALSE(config.accept_unauthenticated);
+  EXPECT_EQ(config.consistency, Consistency::kSession);
+  EXPECT_EQ(config.ttl, minutes(5));
+  EXPECT_FALSE(config.ttl_given);
+  EXPECT_EQ(config.max_foreign_staleness, seconds(5));
+  EXPECT_FALSE(config.sole_writer);
+  EXPECT_TRUE(config.cache);
+  EXPECT_EQ(config.cache_bytes, 256u << 20);
+  EXPECT_EQ(config.cache_entries, 50'000u);
+  EXPECT_EQ(config.cache_entry_bytes, 8u << 20);
+  EXPECT_EQ(config.query_wait_timeout, seconds(120));
+  EXPECT_EQ(config.max_client_connections, 10'000u);
+  EXPECT_EQ(config.client_buffer_bytes, 1u << 20);
+  EXPECT_EQ(config.log_level, "info");
+}
+
+TEST(ConfigTest, Durations) {
+  const std::vector<std::pair<std::string, Duration>> good = {{"500ms", milliseconds(500)},
+                                                              {"30s", seconds(30)},
+                                                              {"5min", minutes(5)},
+                                                              {"1h", hours(1)},
+                                                              {"2d", hours(48)},
+                                                              {"30", seconds(30)},
+                                                              {"250us", Duration(250)},
+                                                              {"5 min", minutes(5)},
+                                                              {"0", Duration(0)}};
+  for (const auto& [text, value] : good) {
+    EXPECT_EQ(ParseDuration(text).value(), value) << text;
+    EXPECT_EQ(ParseDuration(FormatDuration(value)).value(), value) << text;
+  }
+  for (const char* wrong : {"", "fast", "5m", "-1s", "1.5s", "s", "5min ", " 5s", "1h30min", "0x5",
+                            "+5s", "5MIN", "9223372036854775807s", "99999999999999999999"}) {
+    const Result<Duration> duration = ParseDuration(wrong);
+    ASSERT_FALSE(duration.ok()) << wrong;
+    EXPECT_EQ(duration.error().message,
+              "expected a duration such as 30s or 5min, got \"" + std::string(wrong) + "\"");
+  }
+  EXPECT_EQ(ParseDuration("367d").error().message, "expected at most 366d, got \"367d\"");
+  EXPECT_EQ(FormatDuration(seconds(90)), "90s");
+  EXPECT_EQ(FormatDuration(hours(24)), "1d");
+}
+
+TEST(ConfigTest, Sizes) {
+  const std::vector<std::pair<std::string, size_t>> good = {
+      {"64kB", 65536},  {"256MB", 256u << 20},  {"1GB", 1u << 30},
+      {"64KiB", 65536}, {"256MiB", 256u << 20}, {"1GiB", 1u << 30},
+      {"70000", 70000}, {"70000B", 70000},      {"1TB", size_t{1} << 40}};
+  for (const auto& [text, value] : good) {
+    EXPECT_EQ(With({"--cache-bytes=" + text}).cache_bytes, value) << text;
+  }
+  for (const char* wrong : {"-1", "1.5GB", "256mb", "MB", "big", "18446744073709551616"}) {
+    EXPECT_EQ(RefusalWith({std::string("--cache-bytes=") + wrong}),
+              std::string("--cache-bytes: expected a size such as 64kB, 256MB or 1GB, got \"") +
+                  wrong + "\"");
+  }
+  EXPECT_EQ(RefusalWith({"--cache-bytes=1kB"}),
+            "--cache-bytes: expected between 64kB and 64TB, got \"1kB\"");
+}
+
+TEST(ConfigTest, Counts) {
+  EXPECT_EQ(With({"--default-pool-size", "7"}).default_pool_size, 7u);
+  EXPECT_EQ(RefusalWith({"--default-pool-size=0"}),
+            "--default-pool-size: expected between 1 and 1000000000, got \"0\"");
+  EXPECT_EQ(RefusalWith({"--default-pool-size=many"}),
+            "--default-pool-size: expected a whole number, got \"many\"");
+}
+
+TEST(ConfigTest, Switches) {
+  EXPECT_TRUE(With({"--sole-writer"}).sole_writer);
+  EXPECT_TRUE(With({"--sole-writer", "--ttl=5s"}).sole_writer);
+  EXPECT_TRUE(With({"--sole-writer", "on"}).sole_writer);
+  EXPECT_TRUE(With({"--sole-writer=true"}).sole_writer);
+  EXPECT_FALSE(With({"--sole-writer=no"}).sole_writer);
+  EXPECT_FALSE(With({"--cache=off"}).cache);
+  EXPECT_FALSE(With({"--cache", "off"}).cache);
+  EXPECT_EQ(RefusalWith({"--cache=maybe"}), "--cache: expected on or off, got \"maybe\"");
+}
+
+TEST(ConfigTest, ListenAddresses) {
+  const std::vector<ListenAddress> expected = {{"0.0.0.0", 6432}, {"::1", 0}, {"/tmp", 6432}};
+  EXPECT_EQ(With({"--listen=0.0.0.0:6432,[::1]:0,/tmp:6432"}).listen, expected);
+  EXPECT_EQ(With({"--listen=0.0.0.0:6432", "--listen", "[::1]:0", "--listen=/tmp:6432"}).listen,
+            expected);
+  EXPECT_EQ(With({"--http-listen=127.0.0.1:9090"}).http_listen, (ListenAddress{"127.0.0.1", 9090}));
+  for (const char* wrong :
+       {"6432", ":6432", "localhost", "[]:6432", "::1:6432", "a:b", "a:-1", "a:1,", "[::1:5"}) {
+    EXPECT_TRUE(RefusalWith({std::string("--listen=") + wrong})
+                    .starts_with("--listen: expected host:port, such as 127.0.0.1:6432"))
+        << wrong;
+  }
+  EXPECT_EQ(RefusalWith({"--listen=a:65536"}),
+            "--listen: expected a port from 0 to 65535, got \"65536\"");
+  EXPECT_EQ(RefusalWith({"--listen=/tmp:0"}),
+            "--listen: expected a port above 0 for a Unix socket, got \"/tmp:0\"");
+}
+
+TEST(ConfigTest, AddressesAreDistinct) {
+  EXPECT_EQ(RefusalWith({"--listen=a:1,a:1"}), "--listen: expected each address once, got \"a:1\"");
+  EXPECT_EQ(RefusalWith({"--listen=a:1", "--http-listen=a:1"}),
+            "--http-listen: expected each address once, got \"a:1\"");
+  EXPECT_EQ(With({"--listen=a:0,a:0"}).listen.size(), 2u);
+}
+
+TEST(ConfigTest, UpstreamIsNotItself) {
+  for (const char* upstream : {"postgres://u@127.0.0.1:6432", "postgres://u@localhost:6432"}) {
+    for (const char* listen : {"127.0.0.1:6432", "0.0.0.0:6432"}) {
+      EXPECT_EQ(Refusal({"--listen", listen}, {{"DATABASE_URL", upstream}}),
+                "DATABASE_URL: expected the server's address rather than the one that pgsidecar "
+                "listens on, got \"" +
+                    std::string(listen) + "\"");
+    }
+  }
+  EXPECT_EQ(
+      Loaded({"--upstream=postgres://u@127.0.0.1:5432", "--listen=127.0.0.1:6432"}).upstream.port,
+      5432);
+}
+
+TEST(ConfigTest, ConsistencyLevels) {
+  EXPECT_EQ(With({"--consistency=ttl"}).consistency, Consistency::kTtl);
+  EXPECT_EQ(With({"--consistency=session"}).consistency, Consistency::kSession);
+  EXPECT_EQ(RefusalWith({"--consistency=linearizable"}),
+            "--consistency: linearizable needs the change feed, which this version does not have; "
+            "expected session or ttl");
+  EXPECT_EQ(RefusalWith({"--consistency=eventual"}),
+            "--consistency: expected session or ttl, got \"eventual\"");
+}
+
+TEST(ConfigTest, MaxAge) {
+  EXPECT_EQ(With({}).MaxAge(), seconds(5));
+  EXPECT_EQ(With({"--ttl=5min"}).MaxAge(), minutes(5));
+  EXPECT_TRUE(With({"--ttl=5min"}).ttl_given);
+  EXPECT_EQ(With({"--sole-writer"}).MaxAge(), minutes(5));
+  EXPECT_EQ(With({"--max-foreign-staleness=1h"}).MaxAge(), minutes(5));
+  EXPECT_EQ(With({"--max-foreign-staleness=0"}).MaxAge(), seconds(0));
+  EXPECT_TRUE(Loaded({kUpstreamFlag}, {{"PGSIDECAR_TTL", "1h"}}).ttl_given);
+}
+
+TEST(ConfigTest, FreshnessSummary) {
+  EXPECT_EQ(With({}).FreshnessSummary(),
+            "consistency session: writes through this proxy are seen at once, writes made "
+            "elsewhere within 5s (max_foreign_staleness; a ttl of your own or sole_writer lifts "
+            "this cap)");
+  EXPECT_EQ(With({"--ttl=1h"}).FreshnessSummary(),
+            "consistency session: writes through this proxy are seen at once, writes made "
+            "elsewhere within 1h (ttl)");
+  EXPECT_NE(With({"--sole-writer"}).FreshnessSummary().find("5min (ttl; sole_writer"),
+            std::string::npos);
+  EXPECT_EQ(With({"--consistency=ttl", "--ttl=1h"}).FreshnessSummary(),
+            "consistency ttl: an answer is at most 1h old (ttl); writes are not watched");
+}
+
+TEST(ConfigTest, EntryLimitFollowsASmallCache) {
+  EXPECT_EQ(With({"--cache-bytes=1MB"}).cache_entry_bytes, 1u << 20);
+  EXPECT_EQ(RefusalWith({"--cache-bytes=1MB", "--cache-entry-bytes=2MB"}),
+            "--cache-entry-bytes: expected at most cache_bytes (1MB), got \"2MB\"");
+}
+
+TEST(ConfigTest, EnvironmentAndPrecedence) {
+  const Environment env = {
+      {"PGSIDECAR_TTL", "7s"},           {"PGSIDECAR_MAX_FOREIGN_STALENESS", "9s"},
+      {"PGSIDECAR_UPSTREAM", kUpstream}, {"PGSIDECAR_SERVICE_HOST", "10.0.0.1"},
+      {"PGSIDECAR_CACHE_BYTES", ""},     {"DATABASE_URL", "not looked at"}};
+  const Config config = Loaded({"--ttl=8s"}, env);
+  EXPECT_EQ(config.ttl, seconds(8));
+  EXPECT_EQ(config.max_foreign_staleness, seconds(9));
+  EXPECT_EQ(config.upstream.host, "db");
+  EXPECT_EQ(Loaded({}, {{"DATABASE_URL", "postgres://u@fallback"}}).upstream.host, "fallback");
+  EXPECT_EQ(Refusal({kUpstreamFlag}, {{"PGSIDECAR_TTL", "fast"}}),
+            "PGSIDECAR_TTL: expected a duration such as 30s or 5min, got \"fast\"");
+  EXPECT_EQ(Refusal({kUpstreamFlag, "--ttl=1s"}, {{"PGSIDECAR_TTL", "fast"}}),
+            "PGSIDECAR_TTL: expected a duration such as 30s or 5min, got \"fast\"");
+}
+
+TEST(ConfigTest, UpstreamIsNeeded) {
+  const std::string wanted =
+      "no upstream: give --upstream postgres://user:password@host:5432/db, PGSIDECAR_UPSTREAM or "
+      "DATABASE_URL";
+  EXPECT_EQ(Refusal({}), wanted);
+  EXPECT_EQ(Refusal({}, {{"DATABASE_URL", ""}}), wanted);
+  EXPECT_EQ(Refusal({"--upstream=postgres://u:s3cret@:5432/d"}),
+            "--upstream: expected a host in the URL, as in postgres://user:password@host:5432/db");
+  EXPECT_EQ(Refusal({}, {{"DATABASE_URL", "u:s3cret@h"}}),
+            "DATABASE_URL: expected a URL such as postgres://user:password@host:5432/db");
+}
+
+TEST(ConfigTest, MistakenFlags) {
+  EXPECT_EQ(RefusalWith({"--tll=5s"}), "expected only flags that --help lists, got \"--tll=5s\"");
+  EXPECT_EQ(RefusalWith({"postgres://u:s3cret@h"}),
+            "expected only flags that --help lists, got \"postgres://...\"");
+  EXPECT_EQ(RefusalWith({"--upstraem=postgres://u:s3cret@h"}),
+            "expected only flags that --help lists, got \"--upstraem=postgres://...\"");
+  EXPECT_EQ(RefusalWith({"--ttl"}), "--ttl: expected a value behind it");
+  EXPECT_EQ(RefusalWith({"--ttl="}), "--ttl: expected a value behind it");
+  EXPECT_EQ(Refusal({"--ttl"}), "--ttl: 1 required DURATION missing");
+  EXPECT_EQ(RefusalWith({"--ttl=1s", "--ttl=2s"}), "--ttl: At Most 1 required but received 2");
+  EXPECT_EQ(Refusal({kUpstreamFlag}, {{"PGSIDECAR_LISTEN", kUpstream}}),
+            "PGSIDECAR_LISTEN: expected host:port, such as 127.0.0.1:6432 or [::1]:6432, got "
+            "\"postgres://...\"");
+  EXPECT_EQ(RefusalWith({"--ttl=0"}), "--ttl: expected at least 1ms, got \"0\"");
+  EXPECT_EQ(RefusalWith({"--ttl=a\nb"}),
+            "--ttl: expected a duration such as 30s or 5min, got \"a?b\"");
+  EXPECT_EQ(RefusalWith({"--log-level=loud"}),
+            "--log-level: expected debug, info, warn, error or off, got \"loud\"");
+}
+
+TEST(ConfigTest, HelpAndVersion) {
+  auto help = Load({"--help"});
+  ASSERT_TRUE(help.ok());
+  const std::string text = std::get<ExitMessage>(*help).text;
+  for (const ConfigRow& row : Describe(Config{})) {
+    std::string flag = "--" + row.name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    EXPECT_NE(text.find(flag), std::string::npos) << flag;
+    EXPECT_NE(text.find(row.default_value), std::string::npos) << row.default_value;
+  }
+  auto version = Load({"--version"});
+  ASSERT_TRUE(version.ok());
+  EXPECT_EQ(std::get<ExitMessage>(*version).text, "pgsidecar 0.1.0\n");
+}
+
+TEST(ConfigTest, Describe) {
+  const Config config = With({"--ttl=90s", "--listen=[::1]:1,b:2", "--cache=off"});
+  std::map<std::string, ConfigRow> rows;
+  for (const ConfigRow& row : Describe(config)) rows[row.name] = row;
+  EXPECT_EQ(rows.at("upstream").value, "postgres://u@db:5432/shop");
+  EXPECT_EQ(rows.at("upstream").default_value, "");
+  EXPECT_EQ(rows.at("ttl").value, "90s");
+  EXPECT_EQ(rows.at("ttl").default_value, "5min");
+  EXPECT_EQ(rows.at("listen").value, "[::1]:1,b:2");
+  EXPECT_EQ(rows.at("cache").value, "off");
+  EXPECT_EQ(rows.at("cache_bytes").value, "256MB");
+  EXPECT_EQ(rows.at("consistency").value, "session");
+  EXPECT_EQ(rows.size(), Describe(config).size()) << "a name is there twice";
+  for (const auto& [name, row] : rows) EXPECT_FALSE(row.description.empty()) << name;
+}
+
+// What SHOW CONFIG says can be given back, through every source, to the same effect.
+TEST_F(ConfigFileTest, EverySettingHasOneNameEverywhere) {
+  const Config config = With({});
+  Flags flags;
+  Environment env;
+  std::string toml;
+  for (const ConfigRow& row : Describe(config)) {
+    if (row.value.empty()) continue;
+    std::string flag = "--" + row.name, variable = "PGSIDECAR_" + row.name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    std::transform(variable.begin(), variable.end(), variable.begin(),
+                   [](unsigned char letter) { return static_cast<char>(std::toupper(letter)); });
+    flags.push_back(flag + "=" + row.value);
+    env[variable] = row.value;
+    toml += row.name + " = \"" + row.value + "\"\n";
+  }
+  const auto values = [](const Config& of) {
+    std::vector<std::string> list;
+    for (const ConfigRow& row : Describe(of)) {
+      if (row.name != "config") list.push_back(row.name + "=" + row.value);
+    }
+    return list;
+  };
+  EXPECT_EQ(values(Loaded(flags)), values(config));
+  EXPECT_EQ(values(Loaded({}, env)), values(config));
+  EXPECT_EQ(values(Loaded(File(toml))), values(config));
+}
+
+TEST_F(ConfigFileTest, TypesOfToml) {
+  const Config config = Loaded(File(R"(# everything in its own type
+upstream = "postgres://u@db/shop"
+listen = ["127.0.0.1:0", "[::1]:0"]
+ttl = 30
+cache_bytes = "64MB"
+cache_entries = 100
+sole_writer = true
+cache = "off"
+)"));
+  EXPECT_EQ(config.listen, (std::vector<ListenAddress>{{"127.0.0.1", 0}, {"::1", 0}}));
+  EXPECT_EQ(config.ttl, seconds(30));
+  EXPECT_TRUE(config.ttl_given);
+  EXPECT_EQ(config.cache_bytes, 64u << 20);
+  EXPECT_EQ(config.cache_entries, 100u);
+  EXPECT_TRUE(config.sole_writer);
+  EXPECT_FALSE(config.cache);
+  EXPECT_EQ(config.config_file, path_);
+}
+
+TEST_F(ConfigFileTest, FileIsBelowEnvironmentAndFlags) {
+  const std::string toml = "ttl = '1s'\nsweep_interval = '2s'\ndrain_timeout = '3s'\n";
+  const Config config = Loaded(File(toml, {kUpstreamFlag, "--ttl=4s"}),
+                               {{"PGSIDECAR_TTL", "5s"}, {"PGSIDECAR_SWEEP_INTERVAL", "6s"}});
+  EXPECT_EQ(config.ttl, seconds(4));
+  EXPECT_EQ(config.sweep_interval, seconds(6));
+  EXPECT_EQ(config.drain_timeout, seconds(3));
+  File(toml);
+  EXPECT_EQ(Loaded({kUpstreamFlag}, {{"PGSIDECAR_CONFIG", path_}}).ttl, seconds(1));
+}
+
+TEST_F(ConfigFileTest, ErrorsNameFileLineKeyAndWhatWasExpected) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"\n\nttl = \"fast\"\n", ":3: ttl: expected a duration such as 30s or 5min, got \"fast\""},
+      {"ttl = -5\n", ":1: ttl: expected a duration such as 30s or 5min, got \"-5\""},
+      {"ttl = 1.5\n", ":1: ttl: expected a string, a number or true or false"},
+      {"ttl = [1]\n", ":1: ttl: expected a string, a number or true or false"},
+      {"\ntll = 5\n", ":2: tll: unknown setting, expected one of those that --help lists"},
+      {"[cache]\n", ":1: cache: expected a string, a number or true or false"},
+      {"[query]\nttl = 5\n", ":1: query: unknown setting, expected one of those that --help lists"},
+      {"config = \"x\"\n", ":1: config: unknown setting, expected one of those that --help lists"},
+      {"listen = [1]\n", ":1: listen: expected a string, or an array of strings"},
+      {"listen = []\n",
+       ":1: listen: expected host:port, such as 127.0.0.1:6432 or [::1]:6432, got \"\""},
+      {"cache_bytes = \"1MB\"\ncache_entry_bytes = \"2MB\"\n",
+       ":2: cache_entry_bytes: expected at most cache_bytes (1MB), got \"2MB\""},
+  };
+  for (const auto& [toml, message] : cases) {
+    EXPECT_EQ(Refusal(File(toml, {kUpstreamFlag})), path_ + message) << toml;
+  }
+  const std::string syntax = Refusal(File("ttl = \n", {kUpstreamFlag}));
+  EXPECT_TRUE(syntax.starts_with(path_ + ":1: expected TOML: ")) << syntax;
+  const std::string twice = Refusal(File("ttl = 1\nttl = 2\n", {kUpstreamFlag}));
+  EXPECT_TRUE(twice.starts_with(path_ + ":2: expected TOML: ")) << twice;
+}
+
+TEST(ConfigTest, UnreadableFile) {
+  EXPECT_EQ(RefusalWith({"--config=/nowhere/pgsidecar.toml"}),
+            "--config: expected a readable file, got \"/nowhere/pgsidecar.toml\": No such file or "
+            "directory");
+  EXPECT_TRUE(RefusalWith({"--config=/"}).starts_with("--config: expected a readable file"));
+}
+
+TEST(ConfigTest, Loopback) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.9.9.9", "::1", "/tmp"}) {
+    EXPECT_TRUE(IsLoopback(host)) << host;
+  }
+  for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "127.evil.com", "127.0.0.1.evil.com", ""}) {
+    EXPECT_FALSE(IsLoopback(host)) << host;
+  }
+}
+
+}  // namespace
+}  // namespace pgsidecar::proxy
