@@ -29,7 +29,7 @@ NOT_ROOMS = {"tests", "benchmarks", "k8s", "scripts"}
 # Only net/ knows libuv, OpenSSL's SSL objects and sockets.
 NET_ONLY = re.compile(
     r"uv\.h|uv/.*|openssl/(ssl|tls1|dtls1|bio)\.h|sys/(socket|epoll|select|un)\.h|poll\.h"
-    r"|netdb\.h|netinet/.*|arpa/inet\.h|httplib\.h")
+    r"|netdb\.h|httplib\.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 SOURCES = {".cc", ".h", ".cpp", ".hpp", ".c", ".inc"}
 
