@@ -23,7 +23,7 @@ class Asyncpg(unittest.IsolatedAsyncioTestCase):
         cls.addClassCleanup(cls.server.remove)
         with harness.connect(cls.server) as truth:
             truth.execute(SETUP)
-        cls.proxy = Proxy(cls.server, "--sole-writer", "--default-pool-size", "8")
+        cls.proxy = Proxy(cls.server, "--sole-writer", "--default-pool-size", "30")
         cls.addClassCleanup(cls.proxy.stop)
         cls.proxy.wait_for_catalog()
 
