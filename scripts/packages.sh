@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# What each purpose needs from Debian, once, and how what is missing gets installed. Sourced.
+#
+# On a machine that has everything this costs one dpkg-query and touches neither apt nor network.
+
+build_packages=(
+  g++ cmake ninja-build pkg-config
+  libuv1-dev libssl-dev libxxhash-dev libspdlog-dev libfmt-dev
+  libpg-query-dev libprotobuf-c-dev libtomlplusplus-dev libcli11-dev libcpp-httplib-dev
+  libgtest-dev libgmock-dev
+)
+# The server brings psql, pgbench and pg_dump; setpriv starts it as another user than root.
+run_packages=(postgresql util-linux)
+bench_packages=(python3 python3-psycopg)
+test_packages=(
+  "${bench_packages[@]}" python3-asyncpg python3-yaml
+  libpostgresql-jdbc-java openjdk-17-jdk-headless
+)
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+  say "error: $*"
+  exit 1
+}
+
+is_installed() {
+  [[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+# What apt says is only worth reading when it fails.
+apt_quietly() {
+  local log status=0
+  log=$(mktemp)
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o Dpkg::Use-Pty=0 "$@" \
+    >"$log" 2>&1 || status=$?
+  ((status == 0)) || tail -n 30 "$log" >&2
+  rm -f "$log"
+  ((status == 0)) || die "this failed: apt-get $*"
+}
+
+apt_install() { apt_quietly install --no-install-recommends "$@"; }
+
+# Debian's server package creates and starts a cluster "main" when it is installed. Nobody asked
+# for one: switch that off for the time of this installation, and leave the setting as it was.
+install_postgresql() {
+  local conf=/etc/postgresql-common/createcluster.conf keep status=0
+  is_installed postgresql-common || apt_install postgresql-common
+  keep=$(mktemp)
+  cp "$conf" "$keep"
+  echo 'create_main_cluster = false' | as_root tee -a "$conf" >/dev/null
+  (apt_install postgresql) || status=$?
+  as_root cp "$keep" "$conf"
+  rm -f "$keep"
+  return "$status"
+}
+
+# Usage: require_packages NAME... installs those that are missing.
+require_packages() {
+  local package missing=()
+  command -v dpkg-query >/dev/null || die "this needs Debian 12: dpkg-query was not found"
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  if ((EUID != 0)) && ! command -v sudo >/dev/null; then
+    die "these packages are missing: ${missing[*]}; install them as root, or install sudo"
+  fi
+  say "installing: ${missing[*]}"
+  apt_quietly update
+  for package in "${missing[@]}"; do
+    if [[ "$package" == postgresql ]]; then
+      install_postgresql
+    fi
+  done
+  apt_install "${missing[@]}"
+}
