@@ -221,6 +221,7 @@ class Session {
   void OnLoginPiece(const pgwire::Piece& piece);
   void OnLoginAuthentication(std::string_view bytes);
   void AdoptEnvironment();
+  void CheckEncodings();
 
   // --- session.cc ---
   void Process(std::string_view input, TimePoint now);
@@ -363,6 +364,10 @@ class Session {
   std::optional<pool::Environment> environment_;
   std::string environment_key_;  // what of it goes into the key
   uint64_t names_id_ = 0;
+  bool names_known_ = true;   // the search_path and role are still those of environment_
+  bool settings_unconfirmed_ = false;  // a change of settings is under way
+  bool analysis_holds_ = true;  // strings and encoding are such that a text means what the parser thinks
+  bool utf8_ = true;            // both ends
   std::string_view bypass_;   // why the session does not use the cache until it ends; a constant
   bool cache_on_ = true;      // SET pgsidecar.cache
   bool isolation_known_ = true;  // of the open transaction: READ COMMITTED

@@ -15,6 +15,10 @@ namespace frontend = pgwire::frontend_type;
 namespace {
 
 constexpr std::string_view kOurSettings = "pgsidecar.";
+// The id of names that may mean an object in any schema.
+constexpr uint64_t kAnyNames = 0;
+// Types below this come with PostgreSQL (FirstNormalObjectId).
+constexpr uint32_t kFirstUserOid = 16384;
 
 bool IsOurs(const sql::StatementInfo& statement) {
   if (statement.kind == sql::StatementKind::kShow) return statement.name.starts_with(kOurSettings);
@@ -260,8 +264,12 @@ bool Session::DecideCacheableForm() {
 }
 
 catalog::NameContext Session::Names() const {
-  if (!environment_) return {};
-  return {.search_path = environment_->search_path, .user = environment_->current_user};
+  if (!environment_ || !names_known_) {
+    return {.search_path = {}, .user = {}, .any_schema = true};
+  }
+  return {.search_path = environment_->search_path,
+          .user = environment_->current_user,
+          .any_schema = false};
 }
 
 // What the request does, under the catalog of now.
@@ -269,8 +277,13 @@ void Session::MakePlan() {
   Plan plan;
   plan.refusal = catalog::Refusal::kNotASelect;
   bool first = true;
+  const uint64_t names_id = environment_ && names_known_ ? names_id_ : kAnyNames;
   for (const auto& record : decision_.records) {
-    const Plan& one = record->PlanFor(*database_, Names(), names_id_);
+    // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
+    if (!analysis_holds_ || settings_unconfirmed_ || (!utf8_ && !record->ascii())) {
+      decision_.unknown = true;
+    }
+    const Plan& one = record->PlanFor(*database_, Names(), names_id);
     if (std::exchange(first, false)) {
       plan = one;
     } else {
@@ -300,6 +313,12 @@ std::string_view Session::CacheRefusal() const {
   if (!environment_->uncacheable_because.empty()) return "session_settings";
   if (!database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
   if (HasTimeWord()) return "time_word_in_parameter";
+  if (decision_.statement != nullptr &&
+      std::any_of(decision_.statement->prepared->parameter_types.begin(),
+                  decision_.statement->prepared->parameter_types.end(),
+                  [](uint32_t type) { return type >= kFirstUserOid; })) {
+    return RefusalName(Refusal::kUnknownType);
+  }
   return {};
 }
 

@@ -186,6 +186,8 @@ void Session::NoteEffects() {
   if (plan.environment_unknown && bypass_.empty()) {
     bypass_ = PinName(plan.pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan.pin);
   }
+  settings_unconfirmed_ |= plan.environment_unknown;
+  if (plan.names_unknown) names_known_ = false;
   if (plan.sets_isolation) isolation_known_ = false;
   if (plan.changes_catalog) MarkCatalogChange();
   batches_.back().may_change_catalog |= plan.may_change_catalog;

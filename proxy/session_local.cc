@@ -1,5 +1,7 @@
 // What is answered here and never reaches the server: SHOW and SET of pgsidecar.*, and the console.
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "pgwire/frame.h"
@@ -181,6 +183,21 @@ void Session::OnConsoleAnswer(const LocalAnswer& answer, TimePoint now) {
   Resume(now);
 }
 
+// What of the server's reports the analysis of a text depends on.
+void Session::CheckEncodings() {
+  const auto value = [this](std::string_view name) {
+    const auto it = told_parameters_.find(name);
+    return it == told_parameters_.end() ? std::string_view() : std::string_view(it->second);
+  };
+  // Encodings in which a byte of a character may be an ASCII byte (PostgreSQL: PG_ENCODING_BE_LAST).
+  constexpr std::array<std::string_view, 8> kUnsafe = {
+      "SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004", "MULE_INTERNAL"};
+  const std::string_view client = value("client_encoding");
+  analysis_holds_ = value("standard_conforming_strings") == "on" &&
+                    std::find(kUnsafe.begin(), kUnsafe.end(), client) == kUnsafe.end();
+  utf8_ = client == "UTF8" && value("server_encoding") == "UTF8";
+}
+
 // A server connection that the client has not used before may have other values of what the server
 // reports (after a reload of its configuration).
 void Session::SyncParameters() {
@@ -190,6 +207,7 @@ void Session::SyncParameters() {
     told_parameters_.insert_or_assign(name, value);
     client_out.Emit([&](std::string& to) { pgwire::ParameterStatus{name, value}.Encode(to); });
   }
+  CheckEncodings();
 }
 
 }  // namespace pgsidecar::proxy

@@ -214,6 +214,7 @@ void Session::OnParameterStatus(const pgwire::Piece& piece) {
   if (!status.ok()) return Fatal(status.error());
   const bool is_new = server_->OnParameterStatus(status->name, status->value);
   told_parameters_.insert_or_assign(std::string(status->name), std::string(status->value));
+  CheckEncodings();
   if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty()) {
     // Not by a SET that we have seen: a reload of the server's configuration, or a function.
     environment_.reset();
@@ -312,6 +313,7 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     for (const auto& database : *shared_.databases) database->OnCatalogMayHaveChanged();
     Act(Action::kCatalogChanged);
   }
+  if (batches_.empty()) settings_unconfirmed_ = false;
   if (idle && batches_.empty()) {
     EndCatalogChange();
     isolation_known_ = environment_ && environment_->read_committed;

@@ -31,6 +31,7 @@ struct Plan {
   bool changes_catalog = false;
   bool may_change_catalog = false;  // a write to anything of which nothing is known
   bool environment_unknown = false;
+  bool names_unknown = false;  // afterwards; what an unqualified name means, or whose "$user" is
   bool may_commit = false;
   bool sets_isolation = false;  // of the transaction that is open or begins, to something not modelled
   bool begins = false;          // BEGIN among its statements
@@ -62,6 +63,7 @@ class StatementRecord {
 
   const std::string& text() const { return text_; }
   const sql::TextInfo& info() const { return *info_; }
+  bool ascii() const { return ascii_; }
 
   // The plan under these names and the database's catalog of now; made if it is not remembered.
   // `names_id` identifies `names`. Valid until the next call.
@@ -80,6 +82,7 @@ class StatementRecord {
 
   std::string text_;
   std::shared_ptr<const sql::TextInfo> info_;
+  bool ascii_;
   std::vector<Remembered> plans_;
 };
 
