@@ -102,7 +102,6 @@ Effects SystemRead(const Relation& relation) {
 Effects ComputeRead(const Catalog& catalog, const Relation& relation, const Frame& frame) {
   if (catalog.IsSystemSchema(relation.schema)) return SystemRead(relation);
   Effects effects;
-  if (relation.has_rules) effects.Refuse(Refusal::kRule);
   AddColumns(catalog, relation, effects);
   switch (relation.kind) {
     case 'v':

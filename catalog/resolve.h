@@ -38,7 +38,6 @@ enum class Refusal : uint8_t {
   kSequence,
   kRowSecurity,  // a policy that is not understood
   kModifiesData,
-  kRule,
   kOther,
   kCount_,  // one past the last
 };

@@ -135,8 +135,8 @@ ServerConnection::Event ServerConnection::OnLoginMessage(char type, std::string_
     case backend::kNegotiateProtocolVersion:
       return Event::kNone;
     default:
-      return Fail({"08P01", std::string("unexpected message type \"") + type + "\" during login",
-                   "", ""});
+      return Fail(
+          {"08P01", std::string("unexpected message type \"") + type + "\" during login", "", ""});
   }
 }
 
@@ -147,8 +147,8 @@ ServerConnection::Event ServerConnection::OnUnaskedMessage(char type, std::strin
     case backend::kErrorResponse:  // the server ends the session: 57P01 and kin
       return Fail(ReadServerError(body));
     default:  // nobody here has asked or listened
-      return Fail({"08P01", std::string("unexpected message type \"") + type + "\" while idle", "",
-                   ""});
+      return Fail(
+          {"08P01", std::string("unexpected message type \"") + type + "\" while idle", "", ""});
   }
 }
 

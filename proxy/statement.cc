@@ -64,8 +64,7 @@ bool ChangesNames(const sql::StatementInfo& statement) {
 
 Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
              const catalog::NameContext& names) {
-  const catalog::Resolved resolved =
-      catalog::Resolve(statement, names, database.last_catalog());
+  const catalog::Resolved resolved = catalog::Resolve(statement, names, database.last_catalog());
   Plan plan;
   plan.refusal = resolved.refusal;
   plan.pin = resolved.pin;
