@@ -55,7 +55,8 @@ class Asyncpg(unittest.IsolatedAsyncioTestCase):
         client = await self.client()
         statement = await client.prepare("SELECT name FROM item WHERE id = $1")
         for _ in range(3):
-            self.assertEqual(await statement.fetchval(11), "item 11")
+            # fetchval() and fetchrow() limit the rows of Execute, which is not cached.
+            self.assertEqual((await statement.fetch(11))[0]["name"], "item 11")
         await self.assert_last(client, "hit")
 
     async def test_transactions_and_savepoints(self):

@@ -178,7 +178,8 @@ class ServerFailure(unittest.TestCase):
         self.works_again(proxy)
 
     def test_idle_backends_terminated(self):
-        """Pooled connections that died while nobody used them are not handed out."""
+        """Pooled connections that died while nobody used them are not handed out. A client whose
+        login the server must judge anew is told so; whoever connects is served."""
         proxy = self.start_proxy().wait_for_catalog()
         clients = [self.connect(proxy) for _ in range(3)]
         for client in clients:
@@ -188,7 +189,11 @@ class ServerFailure(unittest.TestCase):
                           " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
         time.sleep(0.5)
         for client in clients:
-            self.assertEqual(client.execute(ONE).fetchone(), ("item 1",))
+            try:
+                self.assertEqual(client.execute(ONE).fetchone(), ("item 1",))
+            except psycopg.OperationalError as ended:
+                self.assertTrue(client.closed, ended)
+            self.assertEqual(self.connect(proxy).execute(ONE).fetchone(), ("item 1",))
 
     def test_full(self):
         proxy = self.start_proxy()
@@ -223,12 +228,14 @@ class ServerFailure(unittest.TestCase):
 
     def test_waiting_has_an_end(self):
         proxy = self.start_proxy("--default-pool-size", "1", "--query-wait-timeout", "1s")
-        holder, waiter = self.connect(proxy, autocommit=False), self.connect(proxy)
+        holder, waiter = self.connect(proxy, autocommit=False), harness.wire(proxy)
+        self.addCleanup(waiter.close)
         holder.execute("SELECT 1")
         started = time.monotonic()
-        with self.assertRaises(psycopg.Error) as refused:
-            waiter.execute("SELECT random()")
-        self.assertRegex(refused.exception.sqlstate or "", "^[0-9A-Z]{5}$")
+        waiter.send(w.query("SELECT random()"))
+        kind, body = waiter.read_message()
+        self.assertEqual(kind, b"E")
+        self.assertRegex(w.error_fields(body)["C"], "^(53300|57014|08006|57P03)$")
         self.assertLess(time.monotonic() - started, 10)
         holder.rollback()
         self.works_again(proxy)

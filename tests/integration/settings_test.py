@@ -32,6 +32,8 @@ SETTINGS = [
 
 class Settings(ServerCase):
     SETUP = ""
+    # Each set of startup settings is a pool of its own: idle ones must make room for others.
+    FLAGS = ("--sole-writer", "--max-server-connections", "40")
 
     @classmethod
     def setUpClass(cls):
