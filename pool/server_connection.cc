@@ -98,8 +98,9 @@ ServerConnection::Event ServerConnection::OnMessage(char type, std::string_view 
   if (type == backend::kParameterStatus) {
     const Result<pgwire::ParameterStatus> status = pgwire::ParameterStatus::Decode(body);
     if (!status.ok()) return Fail(status.error());
-    const bool is_new = OnParameterStatus(status->name, status->value);
-    return is_new && !login_ ? Event::kSettingsChanged : Event::kNone;
+    // Unasked, after a reload of the configuration: what the session holds has to be asked again.
+    if (OnParameterStatus(status->name, status->value) && !login_) environment.reset();
+    return Event::kNone;
   }
   if (login_) return OnLoginMessage(type, body);
   if (!query_.running()) return OnUnaskedMessage(type, body);

@@ -69,7 +69,6 @@ class ServerConnection {
     kNone,
     kLoggedIn,         // an own login has ended well
     kIdleAgain,        // an own query has ended
-    kSettingsChanged,  // the server announced a setting that changed by itself
     kFailed,           // `error()` says why; to be closed
   };
 

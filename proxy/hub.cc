@@ -196,7 +196,9 @@ ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, TimePoi
 // Whether one more server connection may be opened; closes the one that has been idle longest if
 // that is what it takes.
 bool Hub::MakeRoom(TimePoint now) {
-  if (servers_.size() - watches_.size() < config_->max_server_connections) return true;
+  const auto own = std::count_if(watches_.begin(), watches_.end(),
+                                 [](const auto& watch) { return watch->server() != nullptr; });
+  if (servers_.size() - static_cast<size_t>(own) < config_->max_server_connections) return true;
   ServerConnection* oldest = nullptr;
   for (const auto& [key, pool] : pools_) {
     if (pool->idle().empty()) continue;
@@ -405,9 +407,6 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
   TouchServer(server->id());
   switch (event) {
     case Event::kNone:
-      return;
-    case Event::kSettingsChanged:
-      server->environment.reset();
       return;
     case Event::kFailed:
       return OnServerGone(server->id(), server->error(), now);
