@@ -14,6 +14,16 @@ namespace pgsidecar::proxy {
 using pool::ServerConnection;
 using pool::ServerState;
 
+namespace {
+
+// Nobody can open a connection for those who wait: under passthrough only a client's own login can.
+Error GoneError() {
+  return {"57P01", "terminating connection: the server connection is gone",
+          "The server has to judge a new login.", "Connect again."};
+}
+
+}  // namespace
+
 Hub::Hub(const Config* config, Random random)
     : config_(config),
       random_(std::move(random)),
@@ -282,7 +292,7 @@ void Hub::Lease(Session* session, TimePoint now) {
   if (server != nullptr) return Offer(server, session, now);
   ++statistics_.waits;
   pool->Enqueue(session->id(), now);
-  if (!Grow(pool, now) && pool->size() == 0) FailWaiters(pool, now);
+  if (!Grow(pool, now) && pool->size() == 0) FailWaiters(pool, GoneError(), now);
 }
 
 bool Hub::Grow(pool::Pool* pool, TimePoint now) {
@@ -294,14 +304,11 @@ bool Hub::Grow(pool::Pool* pool, TimePoint now) {
   return true;
 }
 
-// Nobody can open a connection for them: under passthrough only a client's own login can.
-void Hub::FailWaiters(pool::Pool* pool, TimePoint now) {
+void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   while (!pool->waiters().empty()) {
     Session* session = FindSession(pool->NextWaiter());
     if (session == nullptr) continue;
-    session->OnLeaseFailed({"57P01", "terminating connection: the server connection is gone",
-                            "The server has to judge a new login.", "Connect again."},
-                           now);
+    session->OnLeaseFailed(error, now);
     Settle(session, now);
   }
 }
@@ -451,9 +458,14 @@ void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
   }
   server->client = 0;
   pool::Pool* pool = server->pool;
+  // One that never came to life is not tried again at once: who waits is told why.
+  const bool had_lived = server->state() == ServerState::kIdle ||
+                         server->state() == ServerState::kLeased ||
+                         server->state() == ServerState::kSettling;
   CloseServer(server, now);
-  if (pool != nullptr && !pool->waiters().empty() && !Grow(pool, now) && pool->size() == 0) {
-    FailWaiters(pool, now);
+  if (pool != nullptr && !pool->waiters().empty() && !(had_lived && Grow(pool, now)) &&
+      pool->size() == 0) {
+    FailWaiters(pool, had_lived ? GoneError() : error, now);
   }
   if (session != nullptr) Settle(session, now);
   NextLogin(now);

@@ -141,7 +141,7 @@ class Hub {
   void CloseServer(pool::ServerConnection* server, TimePoint now);
   void OnServerEvent(pool::ServerConnection* server, pool::ServerConnection::Event event,
                      TimePoint now);
-  void FailWaiters(pool::Pool* pool, TimePoint now);
+  void FailWaiters(pool::Pool* pool, const Error& error, TimePoint now);
   void KeepOrphans(Session* session, const pool::ServerConnection& server);
   void SendCancel(pool::ServerConnection* server);
   void ForwardCancel(const Session& from, TimePoint now);
