@@ -628,20 +628,20 @@ std::vector<ConfigRow> Describe(const Config& config) {
 }
 
 Duration Config::MaxAge() const {
-  return ttl_given || sole_writer ? ttl : std::min(ttl, max_foreign_staleness);
+  const bool capped = consistency == Consistency::kSession && !ttl_given && !sole_writer;
+  return capped ? std::min(ttl, max_foreign_staleness) : ttl;
 }
 
 std::string Config::FreshnessSummary() const {
   const std::string age = FormatDuration(MaxAge());
+  if (consistency == Consistency::kTtl) {
+    return "consistency ttl: an answer is at most " + age + " old; writes are not watched";
+  }
   std::string why = "ttl";
   if (!ttl_given && sole_writer) {
     why = "ttl; sole_writer says that there are none";
   } else if (!ttl_given && max_foreign_staleness < ttl) {
     why = "max_foreign_staleness; a ttl of your own or sole_writer lifts this cap";
-  }
-  if (consistency == Consistency::kTtl) {
-    return "consistency ttl: an answer is at most " + age + " old (" + why +
-           "); writes are not watched";
   }
   return "consistency session: writes through this proxy are seen at once, writes made elsewhere "
          "within " +

@@ -81,8 +81,8 @@ struct Config {
   std::string log_level = "info";
   std::string log_format = "text";
 
-  // The oldest answer that may be served from the cache without being asked for otherwise: ttl if
-  // the user chose it or promised to be the sole writer, else capped by max_foreign_staleness.
+  // The oldest answer that may be served from the cache: ttl; at level `session` capped by
+  // max_foreign_staleness unless the user chose the ttl or promised to be the sole writer.
   Duration MaxAge() const;
   // One line for the start-up log: which promise holds, and why.
   std::string FreshnessSummary() const;

@@ -154,6 +154,19 @@ const Plan& StatementRecord::PlanFor(const Database& database, const catalog::Na
   return plans_.back().plan;
 }
 
+namespace {
+
+// A text that would take more than this part of the book is not kept in it.
+constexpr size_t kSmallestShare = 16;
+// The record, its nodes in the list and the index, its plans, and malloc's own share.
+constexpr size_t kRecordBytes = 1024;
+
+size_t ChargeBytes(const StatementRecord& record) {
+  return kRecordBytes + record.text().capacity() + sql::ChargeBytes(record.info());
+}
+
+}  // namespace
+
 StatementBook::StatementBook(size_t max_statements, size_t max_bytes)
     : max_statements_(max_statements), max_bytes_(max_bytes) {}
 
@@ -168,15 +181,14 @@ std::shared_ptr<StatementRecord> StatementBook::Get(std::string_view text) {
   ++analyses_;
   auto record = std::make_shared<StatementRecord>(
       std::string(text), std::make_shared<const sql::TextInfo>(sql::Analyze(text)));
-  // A text is charged a few times its length: that is what its analysis takes.
-  constexpr size_t kFactor = 4;
-  if (text.size() * kFactor > max_bytes_ / 16) return record;
+  const size_t charge = ChargeBytes(*record);
+  if (charge > max_bytes_ / kSmallestShare) return record;
   order_.push_front(record);
   index_.emplace(hash, order_.begin());
-  bytes_ += text.size() * kFactor;
+  bytes_ += charge;
   while (order_.size() > max_statements_ || bytes_ > max_bytes_) {
     const auto last = std::prev(order_.end());
-    bytes_ -= (*last)->text().size() * kFactor;
+    bytes_ -= ChargeBytes(**last);
     const auto [from, to] = index_.equal_range(Hash64((*last)->text()));
     for (auto it = from; it != to; ++it) {
       if (it->second != last) continue;

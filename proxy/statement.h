@@ -100,6 +100,7 @@ class StatementBook {
   using Order = std::list<std::shared_ptr<StatementRecord>>;
   const Order& records() const { return order_; }
   uint64_t analyses() const { return analyses_; }
+  size_t bytes() const { return bytes_; }
 
  private:
   size_t max_statements_;

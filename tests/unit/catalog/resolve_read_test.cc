@@ -51,7 +51,7 @@ TEST(ResolveRead, KindsOfRelation) {
       {"SELECT * FROM unlogged", "unlogged_table"},
       {"SELECT * FROM remote", "foreign_table"},
       {"SELECT last_value FROM standalone", "sequence"},
-      {"SELECT * FROM ruled", "rule"},
+      {"SELECT * FROM ruled", "none reads=ruled"},
       {"SELECT * FROM pg_class", "system_catalog"},
       {"SELECT * FROM pg_catalog.pg_tables", "system_catalog"},
       {"SELECT * FROM information_schema.tables", "system_catalog"},

@@ -213,6 +213,8 @@ TEST(ConfigTest, MaxAge) {
   EXPECT_EQ(With({"--sole-writer"}).MaxAge(), minutes(5));
   EXPECT_EQ(With({"--max-foreign-staleness=1h"}).MaxAge(), minutes(5));
   EXPECT_EQ(With({"--max-foreign-staleness=0"}).MaxAge(), seconds(0));
+  // Only what is promised about others' writes is capped.
+  EXPECT_EQ(With({"--consistency=ttl"}).MaxAge(), minutes(5));
   EXPECT_TRUE(Loaded({kUpstreamFlag}, {{"PGSIDECAR_TTL", "1h"}}).ttl_given);
 }
 
@@ -227,7 +229,7 @@ TEST(ConfigTest, FreshnessSummary) {
   EXPECT_NE(With({"--sole-writer"}).FreshnessSummary().find("5min (ttl; sole_writer"),
             std::string::npos);
   EXPECT_EQ(With({"--consistency=ttl", "--ttl=1h"}).FreshnessSummary(),
-            "consistency ttl: an answer is at most 1h old (ttl); writes are not watched");
+            "consistency ttl: an answer is at most 1h old; writes are not watched");
 }
 
 TEST(ConfigTest, EntryLimitFollowsASmallCache) {

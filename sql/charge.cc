@@ -1,0 +1,45 @@
+// What an analysis costs in memory, for whoever keeps it within a bound.
+
+#include "sql/analyzer.h"
+
+namespace pgsidecar::sql {
+
+namespace {
+
+// What each keeps outside of itself.
+size_t HeapBytes(const StatementInfo& info);
+size_t HeapBytes(const std::string& text) {
+  return text.capacity() <= std::string().capacity() ? 0 : text.capacity() + 1;
+}
+size_t HeapBytes(const QualifiedName& name) {
+  return HeapBytes(name.schema) + HeapBytes(name.name);
+}
+size_t HeapBytes(const WriteTarget& write) { return HeapBytes(write.relation); }
+size_t HeapBytes(const TypeUse& use) { return HeapBytes(use.type); }
+size_t HeapBytes(const SettingChange& change) {
+  return HeapBytes(change.name) + (change.value.has_value() ? HeapBytes(*change.value) : 0);
+}
+
+template <typename T>
+size_t HeapBytes(const std::vector<T>& list) {
+  size_t bytes = list.capacity() * sizeof(T);
+  for (const T& item : list) bytes += HeapBytes(item);
+  return bytes;
+}
+
+size_t HeapBytes(const StatementInfo& info) {
+  return HeapBytes(info.unknown_reason) + HeapBytes(info.reads) + HeapBytes(info.writes) +
+         HeapBytes(info.functions) + HeapBytes(info.operators) + HeapBytes(info.types) +
+         HeapBytes(info.attribute_names) + HeapBytes(info.collations) + HeapBytes(info.settings) +
+         HeapBytes(info.name);
+}
+
+size_t HeapBytes(const TextInfo& info) {
+  return HeapBytes(info.error) + HeapBytes<StatementInfo>(info.statements);
+}
+
+}  // namespace
+
+size_t ChargeBytes(const TextInfo& info) { return sizeof info + HeapBytes(info); }
+
+}  // namespace pgsidecar::sql
