@@ -107,6 +107,8 @@ class ServerConnection {
   std::optional<Environment> environment;
   ClientId client = 0;  // who holds the lease, or is being judged
   int cancels_in_flight = 0;
+  // By when what is under way without a client (a login, a probe, a clean-up) has to be over.
+  TimePoint deadline = TimePoint::max();
   TimePoint created_at;
   TimePoint used_at;
 

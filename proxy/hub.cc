@@ -145,7 +145,7 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
     case Action::kLogIn:
       return LogIn(session, now);
     case Action::kProbe:
-      return Probe(session->server());
+      return Probe(session->server(), now);
     case Action::kForwardCancel:
       return ForwardCancel(*session, now);
     case Action::kLease:
@@ -197,6 +197,7 @@ ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, TimePoi
   const ServerId id = next_id_++;
   auto server = std::make_unique<ServerConnection>(id, startup, now);
   ServerConnection* raw = server.get();
+  raw->deadline = now + config_->server_connect_timeout;
   servers_.emplace(id, std::move(server));
   ++statistics_.server_connections;
   actions_.push_back({NetAction::Kind::kConnectServer, id, {}});
@@ -220,8 +221,9 @@ bool Hub::MakeRoom(TimePoint now) {
   return true;
 }
 
-void Hub::Probe(ServerConnection* server) {
+void Hub::Probe(ServerConnection* server, TimePoint now) {
   if (server == nullptr) return;
+  server->deadline = now + config_->server_connect_timeout;
   auto answer = std::make_shared<std::optional<catalog::ProbeAnswer>>();
   server->StartQuery(
       catalog::ProbeQuery(),
@@ -319,7 +321,7 @@ void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
   if (server->environment) return Give(server, session, now);
   server->MoveTo(ServerState::kProbing);
-  Probe(server);
+  Probe(server, now);
 }
 
 void Hub::Give(ServerConnection* server, Session* session, TimePoint now) {
@@ -340,6 +342,7 @@ void Hub::TakeBack(Session* session, Action how, TimePoint now) {
     return PutBack(server, now);
   }
   server->MoveTo(ServerState::kSettling);
+  server->deadline = now + config_->server_connect_timeout;
   if (how == Action::kReleaseDirty) server->StartQuery("ROLLBACK", {}, {});
   TouchServer(server->id());
 }
@@ -424,7 +427,7 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
         return watch->Tick(now);
       }
       server->MoveTo(ServerState::kProbing);
-      return Probe(server);
+      return Probe(server, now);
     case Event::kIdleAgain:
       break;
   }
@@ -588,6 +591,7 @@ size_t Hub::Flush() {
 // --- time ---
 
 void Hub::OnTick(TimePoint now) {
+  EndOverdue(now);
   TickWatches(now);
   TrimPools(now);
   if (now >= next_sweep_) {
@@ -602,6 +606,24 @@ void Hub::OnTick(TimePoint now) {
       session->OnTick(now);
       if (session->has_actions()) Settle(session, now);
     }
+  }
+}
+
+// A server that has taken the connection and says nothing. A login that is relayed is the client's
+// to give up.
+void Hub::EndOverdue(TimePoint now) {
+  std::vector<ServerId> overdue;
+  for (const auto& [id, server] : servers_) {
+    const Watch* watch = WatchOf(*server);
+    const bool waits =
+        watch != nullptr ? watch->IsOverdue(now)
+        : server->state() == ServerState::kLoggingIn
+            ? server->client == 0
+            : server->state() == ServerState::kProbing || server->state() == ServerState::kSettling;
+    if (waits && (watch != nullptr || now > server->deadline)) overdue.push_back(id);
+  }
+  for (const ServerId id : overdue) {
+    OnServerGone(id, {"08006", "the server does not answer: timeout expired", "", ""}, now);
   }
 }
 

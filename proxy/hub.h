@@ -125,7 +125,7 @@ class Hub {
 
   void LogIn(Session* session, TimePoint now);
   void NextLogin(TimePoint now);
-  void Probe(pool::ServerConnection* server);
+  void Probe(pool::ServerConnection* server, TimePoint now);
   void OnProbed(pool::ServerConnection* server, TimePoint now);
   pool::Pool* PoolFor(const pool::ServerConnection& server);
   void CompleteLogin(Session* session, pool::ServerConnection* server, TimePoint now);
@@ -151,6 +151,7 @@ class Hub {
   void TickWatches(TimePoint now);
   void OnWatched(Watch* watch);
   void EscalateAll(const Database* only);
+  void EndOverdue(TimePoint now);
   void TrimPools(TimePoint now);
 
   const Config* config_;

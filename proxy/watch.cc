@@ -13,6 +13,11 @@ constexpr Duration kReconnectAfter = std::chrono::seconds(1);
 // A load that was overtaken by a change is done again, but not in a tight loop.
 constexpr Duration kLoadAgainAfter = std::chrono::milliseconds(20);
 
+// How long a poll and a load may take before nothing is cached, and before the connection is given
+// up.
+constexpr Duration kShortestPatience = std::chrono::seconds(2);
+constexpr Duration kLongestPatience = std::chrono::seconds(30);
+
 }  // namespace
 
 Watch::Watch(Database* database, Duration interval) : database_(database), interval_(interval) {}
@@ -48,10 +53,24 @@ void Watch::OnLost(const Error& error, TimePoint now) {
 }
 
 void Watch::Tick(TimePoint now) {
+  if (ready_ && step_ != Step::kIdle && now - asked_at_ > Patience()) {
+    // What changes elsewhere would be seen too late.
+    database_->OnDisconnected();
+    moved_ = true;
+  }
   if (!ready_ || step_ != Step::kIdle || server_->querying()) return;
   if (now < next_poll_ && !database_->ready_for_recheck()) return;
   next_poll_ = now + interval_;
+  asked_at_ = now;
   Poll(Step::kPolling);
+}
+
+Duration Watch::Patience() const { return std::max(2 * interval_, kShortestPatience); }
+
+bool Watch::IsOverdue(TimePoint now) const {
+  if (server_ == nullptr) return false;
+  return ready_ ? step_ != Step::kIdle && now - asked_at_ > kLongestPatience
+                : now > server_->deadline;
 }
 
 bool Watch::TakeMoved() { return std::exchange(moved_, false); }

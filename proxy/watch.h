@@ -32,6 +32,8 @@ class Watch {
 
   // Starts a poll if one is due: the interval has passed, or the database asks for a recheck.
   void Tick(TimePoint now);
+  // The server has not answered for so long that the connection is to be given up.
+  bool IsOverdue(TimePoint now) const;
   // The own query has ended; `now` is when.
   void OnIdleAgain(TimePoint now);
 
@@ -46,6 +48,7 @@ class Watch {
  private:
   enum class Step : uint8_t { kIdle, kPolling, kLoading, kPollingAgain };
 
+  Duration Patience() const;
   void Poll(Step step);
   void Load();
   void OnPolled();
@@ -59,6 +62,7 @@ class Watch {
   Step step_ = Step::kIdle;
   TimePoint next_attempt_{};
   TimePoint next_poll_{};
+  TimePoint asked_at_{};
   std::string last_error_;
 
   std::optional<Error> failure_;  // of the query that has just ended
