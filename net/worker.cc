@@ -97,7 +97,17 @@ Worker::Worker(const proxy::Config* config, Health* health)
   }
 }
 
-Worker::~Worker() { uv_loop_close(&loop_); }
+Worker::~Worker() {
+  // What has been opened without ever running.
+  uv_walk(
+      &loop_,
+      [](uv_handle_t* handle, void*) {
+        if (!uv_is_closing(handle)) uv_close(handle, nullptr);
+      },
+      nullptr);
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  uv_loop_close(&loop_);
+}
 
 TimePoint Worker::Now() const {
   return TimePoint(Duration(static_cast<int64_t>(uv_hrtime() / 1000)));
@@ -118,7 +128,8 @@ void Worker::LogListeners() const {
 }
 
 Result<bool> Worker::ListenOn(const proxy::ListenAddress& address) {
-  auto listener = std::make_unique<Listener>();
+  // libuv keeps the handle from its first call on, so it has its place before that.
+  Listener* listener = listeners_.emplace_back(std::make_unique<Listener>()).get();
   listener->worker = this;
   listener->unix_socket = IsUnixDirectory(address.host);
   listener->trusted = listener->unix_socket || proxy::IsLoopback(address.host);
@@ -149,7 +160,7 @@ Result<bool> Worker::ListenOn(const proxy::ListenAddress& address) {
   }
   if (status == 0) status = uv_listen(&listener->stream, kBacklog, OnNewClient);
   if (status != 0) return fail(status);
-  listener->stream.data = listener.get();
+  listener->stream.data = listener;
   uint16_t port = address.port;
   if (!listener->unix_socket) {
     sockaddr_storage bound{};
@@ -159,7 +170,6 @@ Result<bool> Worker::ListenOn(const proxy::ListenAddress& address) {
                                              : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
   }
   listener->name = address.host + ":" + std::to_string(port);
-  listeners_.push_back(std::move(listener));
   return true;
 }
 
