@@ -102,7 +102,6 @@ Effects SystemRead(const Relation& relation) {
 Effects ComputeRead(const Catalog& catalog, const Relation& relation, const Frame& frame) {
   if (catalog.IsSystemSchema(relation.schema)) return SystemRead(relation);
   Effects effects;
-  if (relation.has_rules) effects.Refuse(Refusal::kRule);
   AddColumns(catalog, relation, effects);
   switch (relation.kind) {
     case 'v':
@@ -131,7 +130,7 @@ Effects ComputeRead(const Catalog& catalog, const Relation& relation, const Fram
   }
 }
 
-// What is evaluated when a row of this one table is inserted or updated.
+// What is evaluated when a row of this one table or view is inserted or updated.
 const Effects& RowChecks(const Catalog& catalog, const Relation& table, const Frame& outer) {
   return Remembered(catalog, KeyOf(table, kRowChecksKey), outer, [&](const Frame& frame) {
     Effects effects;
@@ -232,6 +231,8 @@ class WriteWalk {
   void VisitView(const Relation& view, uint8_t operations) {
     const Effects& read = ReadEffects(catalog_, view, frame_);
     effects_.AddRun(read);
+    // A view's columns may have defaults of their own.
+    if ((operations & kChangesRows) != 0) effects_.AddRun(RowChecks(catalog_, view, frame_));
     if (read.reads_incomplete) effects_.writes_anything = true;
     for (const Oid table : read.reads) Reach(table, operations);
   }

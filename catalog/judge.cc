@@ -36,6 +36,10 @@ bool Path::Contains(Oid schema) const {
 
 Path MakePath(const NameContext& names, const Catalog& catalog) {
   Path path;
+  if (names.any_schema) {
+    path.schemas = catalog.AllSchemas();
+    return path;
+  }
   const auto parts = SplitSearchPath(names.search_path, names.user);
   if (!parts) {
     path.known = false;

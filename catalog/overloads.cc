@@ -60,6 +60,12 @@ void Catalog::IndexFunctions() {
     name.builtin_takes_row |= function.takes_row;
     if (!IsPostgresOwn(function, trusted)) name.builtin = FunctionClass::kUnknown;
   }
+  // The grammar of PostgreSQL 14 turns EXTRACT into a function that PostgreSQL 13 does not have.
+  const FunctionName* date_part = FunctionsNamed("date_part");
+  if (FunctionsNamed("extract") == nullptr && date_part != nullptr) {
+    const FunctionName copy = *date_part;
+    functions_["extract"] = copy;
+  }
 }
 
 void Catalog::IndexOperators() {

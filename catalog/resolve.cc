@@ -39,7 +39,6 @@ constexpr std::array<std::string_view, static_cast<size_t>(Refusal::kCount_)> kR
     "sequence",
     "row_security",
     "modifies_data",
-    "rule",
     "other",
 };
 

@@ -38,7 +38,6 @@ enum class Refusal : uint8_t {
   kSequence,
   kRowSecurity,  // a policy that is not understood
   kModifiesData,
-  kRule,
   kOther,
   kCount_,  // one past the last
 };
@@ -67,6 +66,9 @@ std::string_view PinName(Pin pin);
 struct NameContext {
   std::string_view search_path;
   std::string_view user;
+  // The setting is not known (a function may have changed it): an unqualified name may mean an object
+  // in any schema.
+  bool any_schema = false;
 };
 
 struct Resolved {

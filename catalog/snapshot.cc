@@ -123,6 +123,12 @@ void Catalog::IndexRelations() {
   }
 }
 
+std::vector<Oid> Catalog::AllSchemas() const {
+  std::vector<Oid> all;
+  for (const auto& [name, oid] : schemas_) all.push_back(oid);
+  return all;
+}
+
 std::optional<Oid> Catalog::FindSchema(std::string_view name) const {
   const auto found = schemas_.find(name);
   if (found == schemas_.end()) return std::nullopt;

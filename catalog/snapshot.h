@@ -93,6 +93,8 @@ class Catalog {
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
+  // Of every schema that a search_path could name.
+  std::vector<Oid> AllSchemas() const;
   std::optional<Oid> FindSchema(std::string_view name) const;
   // pg_catalog, information_schema, pg_toast and every other pg_*.
   bool IsSystemSchema(Oid schema) const;

@@ -33,7 +33,7 @@ struct Connection {
   Role role;
   uint64_t id;  // of the session or server connection that it carries
 
-  Outbox writing;         // what uv_write is at; not to be touched until it is done
+  Outbox writing;  // what uv_write is at; not to be touched until it is done
   uv_write_t write_request;
   bool write_active = false;
   bool reading = false;

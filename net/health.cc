@@ -28,12 +28,15 @@ void Answer(httplib::Response& response, bool good, const char* word) {
 
 Health::Health() = default;
 
-Health::~Health() {
+Health::~Health() { End(); }
+
+void Health::End() {
   if (server_ != nullptr) server_->stop();
   if (thread_.joinable()) thread_.join();
 }
 
-Result<bool> Health::Listen(const proxy::ListenAddress& address) {
+Result<bool> Health::Listen(const proxy::ListenAddress& address,
+                            std::function<std::string()> metrics) {
   server_ = std::make_unique<httplib::Server>();
   server_->Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
     const bool alive = NowMs() - turned_at_ms_.load() < kMaxSilenceMs;
@@ -43,10 +46,12 @@ Result<bool> Health::Listen(const proxy::ListenAddress& address) {
     const bool ready = ready_.load();
     Answer(response, ready, ready ? "ok" : "not ready");
   });
-  server_->Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
-    const std::lock_guard lock(mutex_);
-    response.set_content(metrics_, "text/plain; version=0.0.4");
-  });
+  server_->Get("/metrics",
+               [ask = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
+                 const std::string text = ask();
+                 response.status = text.empty() ? 503 : 200;
+                 response.set_content(text, "text/plain; version=0.0.4");
+               });
   // Probes and scrapes come one at a time; two threads serve them.
   server_->new_task_queue = [] { return new httplib::ThreadPool(2); };
   int port = address.port;
@@ -67,11 +72,9 @@ Result<bool> Health::Listen(const proxy::ListenAddress& address) {
   return true;
 }
 
-void Health::Report(bool ready, std::string metrics) {
+void Health::Turn(bool ready) {
   ready_ = ready;
   turned_at_ms_ = NowMs();
-  const std::lock_guard lock(mutex_);
-  metrics_ = std::move(metrics);
 }
 
 }  // namespace pgsidecar::net

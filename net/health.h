@@ -1,10 +1,13 @@
-// What the HTTP listener tells: written by the worker once a second, read by the HTTP thread.
+// The HTTP listener: health, readiness and metrics, on threads of its own. Readiness is written by
+// the worker; metrics are asked of it, and answered by its loop.
 
 #ifndef PGSIDECAR_NET_HEALTH_H_
 #define PGSIDECAR_NET_HEALTH_H_
 
 #include <atomic>
-#include <mutex>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -20,22 +23,23 @@ namespace pgsidecar::net {
 class Health {
  public:
   Health();
-  ~Health();  // ends the HTTP thread
+  ~Health();
   Health(const Health&) = delete;
   Health& operator=(const Health&) = delete;
 
   // Serves GET /healthz (200 while the loop turns), /readyz (200 while the upstream answers and
   // clients are let in, else 503) and /metrics, on a thread of its own.
-  Result<bool> Listen(const proxy::ListenAddress& address);
+  // `metrics` is called on the HTTP threads; it may block for a moment.
+  Result<bool> Listen(const proxy::ListenAddress& address, std::function<std::string()> metrics);
 
-  // For the worker: the loop has turned.
-  void Report(bool ready, std::string metrics);
+  // Ends the HTTP threads, and waits for what they are at.
+  void End();
+  // For the worker: the loop has turned, at least once a second.
+  void Turn(bool ready);
 
  private:
   std::atomic<bool> ready_{false};
   std::atomic<int64_t> turned_at_ms_{0};
-  std::mutex mutex_;
-  std::string metrics_;  // guarded by mutex_
   std::unique_ptr<httplib::Server> server_;
   std::thread thread_;
 };

@@ -78,14 +78,17 @@ int main(int argc, char** argv) {
 
   pgsidecar::net::Health health;
   pgsidecar::net::Worker worker(&config, &health);
-  pgsidecar::log::info("pgsidecar {} upstream={} {}", pgsidecar::proxy::kVersion,
-                       pgsidecar::proxy::RedactedUrl(config.upstream),
-                       config.FreshnessSummary());
+  // Nothing is said before everything that can be wrong has been tried.
+  if (const auto listening = worker.Listen(); !listening.ok()) return Refuse(listening.error());
   if (config.http_listen) {
-    if (const auto listening = health.Listen(*config.http_listen); !listening.ok()) {
+    if (const auto listening =
+            health.Listen(*config.http_listen, [&worker] { return worker.AskForMetrics(); });
+        !listening.ok()) {
       return Refuse(listening.error());
     }
   }
-  if (const auto listening = worker.Listen(); !listening.ok()) return Refuse(listening.error());
+  pgsidecar::log::info("pgsidecar {} upstream={} {}", pgsidecar::proxy::kVersion,
+                       pgsidecar::proxy::RedactedUrl(config.upstream), config.FreshnessSummary());
+  worker.LogListeners();
   return RunOnLargeStack(&worker);
 }

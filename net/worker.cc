@@ -21,7 +21,8 @@ constexpr uint64_t kTickMs = 50;
 constexpr int kBacklog = 1024;
 // How long a client may take to read our last words.
 constexpr Duration kLingerTime = std::chrono::seconds(2);
-constexpr Duration kReportInterval = std::chrono::seconds(1);
+// How long a scrape waits for the loop.
+constexpr auto kMetricsPatience = std::chrono::seconds(2);
 constexpr unsigned kKeepaliveSeconds = 60;
 
 std::string RandomBytes(size_t count) {
@@ -70,6 +71,7 @@ struct Worker::Listener {
   bool unix_socket = false;
   bool trusted = false;  // only this machine reaches it
   std::string path;      // of a Unix socket
+  std::string name;      // host:port as bound
 };
 
 // The name service is asked for a connection, which may be gone before the answer comes.
@@ -84,6 +86,8 @@ Worker::Worker(const proxy::Config* config, Health* health)
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
+  uv_async_init(&loop_, &metrics_async_, OnMetricsAsked);
+  metrics_async_.data = this;
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     auto signal = std::make_unique<uv_signal_t>();
     uv_signal_init(&loop_, signal.get());
@@ -107,6 +111,10 @@ Result<bool> Worker::Listen() {
     if (!listening.ok()) return listening.error();
   }
   return true;
+}
+
+void Worker::LogListeners() const {
+  for (const auto& listener : listeners_) log::info("listening on {}", listener->name);
 }
 
 Result<bool> Worker::ListenOn(const proxy::ListenAddress& address) {
@@ -150,7 +158,7 @@ Result<bool> Worker::ListenOn(const proxy::ListenAddress& address) {
     port = ntohs(bound.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port
                                              : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
   }
-  log::info("listening on {}:{}", address.host, port);
+  listener->name = address.host + ":" + std::to_string(port);
   listeners_.push_back(std::move(listener));
   return true;
 }
@@ -187,7 +195,8 @@ void Worker::Accept(Listener* listener) {
 
 // --- connecting ---
 
-// Opens a socket to the upstream. `first_bytes` are for a cancel request: sent as soon as it is open.
+// Opens a socket to the upstream. `first_bytes` are for a cancel request: sent as soon as it is
+// open.
 void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes) {
   auto* connection = new Connection(this, role, id);
   connection->last = std::move(first_bytes);
@@ -220,9 +229,8 @@ void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes) {
   resolution->request.data = resolution;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  const int status =
-      uv_getaddrinfo(&loop_, &resolution->request, OnResolved, upstream.host.c_str(),
-                     std::to_string(upstream.port).c_str(), &hints);
+  const int status = uv_getaddrinfo(&loop_, &resolution->request, OnResolved, upstream.host.c_str(),
+                                    std::to_string(upstream.port).c_str(), &hints);
   if (status == 0) {
     resolving_.insert(connection);
   } else {
@@ -238,7 +246,8 @@ void Worker::OnResolved(uv_getaddrinfo_t* request, int status, addrinfo* address
     if (status == 0) {
       worker->ConnectTo(resolution->connection, addresses->ai_addr);
     } else {
-      worker->OnGone(resolution->connection, NetError("could not resolve the server's name", status));
+      worker->OnGone(resolution->connection,
+                     NetError("could not resolve the server's name", status));
     }
     worker->Settle();
   }
@@ -285,8 +294,8 @@ void Worker::OnConnectEnded(Connection* connection, int status) {
 
 void Worker::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
   Worker* worker = static_cast<Connection*>(handle->data)->worker;
-  *buffer = uv_buf_init(worker->read_buffer_.data(),
-                        static_cast<unsigned>(worker->read_buffer_.size()));
+  *buffer =
+      uv_buf_init(worker->read_buffer_.data(), static_cast<unsigned>(worker->read_buffer_.size()));
 }
 
 void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
@@ -407,8 +416,15 @@ void Worker::Flush(Connection* connection) {
   }
   Outbox* out = OutboxOf(connection);
   if (out == nullptr) return;
+  const bool had_bytes = !out->empty();
   while (!out->empty()) {
     if (!WriteNow(connection, out)) return;
+  }
+  if (had_bytes && connection->role == Role::kClient && !connection->ending) {
+    const proxy::Session* session = hub_.FindSession(connection->id);
+    if (session != nullptr && session->holds_input()) {
+      return hub_.OnClientDrained(connection->id, Now());
+    }
   }
   if (connection->ending && !connection->shut_down) {
     connection->shut_down = true;
@@ -425,8 +441,8 @@ bool Worker::WriteNow(Connection* connection, Outbox* out) {
   std::array<uv_buf_t, kMaxPieces> buffers;
   const size_t count = out->Peek(pieces);
   for (size_t i = 0; i < count; ++i) {
-    buffers[i] = uv_buf_init(const_cast<char*>(pieces[i].data()),
-                             static_cast<unsigned>(pieces[i].size()));
+    buffers[i] =
+        uv_buf_init(const_cast<char*>(pieces[i].data()), static_cast<unsigned>(pieces[i].size()));
   }
   const int written =
       uv_try_write(&connection->stream, buffers.data(), static_cast<unsigned>(count));
@@ -449,8 +465,8 @@ bool Worker::WriteNow(Connection* connection, Outbox* out) {
   all.resize(connection->writing.Peek(all));
   std::vector<uv_buf_t> blocks;
   for (const std::string_view piece : all) {
-    blocks.push_back(uv_buf_init(const_cast<char*>(piece.data()),
-                                 static_cast<unsigned>(piece.size())));
+    blocks.push_back(
+        uv_buf_init(const_cast<char*>(piece.data()), static_cast<unsigned>(piece.size())));
   }
   connection->write_request.data = connection;
   connection->write_active = true;
@@ -555,6 +571,24 @@ void Worker::Close(Connection* connection) {
 
 void Worker::OnClosed(uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); }
 
+// --- metrics ---
+
+std::string Worker::AskForMetrics() {
+  std::unique_lock lock(metrics_mutex_);
+  const uint64_t wanted = ++metrics_asked_;
+  uv_async_send(&metrics_async_);
+  metrics_ready_.wait_for(lock, kMetricsPatience, [&] { return metrics_answered_ >= wanted; });
+  return metrics_answered_ >= wanted ? metrics_ : std::string();
+}
+
+void Worker::OnMetricsAsked(uv_async_t* async) {
+  auto* worker = static_cast<Worker*>(async->data);
+  const std::lock_guard lock(worker->metrics_mutex_);
+  worker->metrics_ = proxy::Metrics(worker->hub_);
+  worker->metrics_answered_ = worker->metrics_asked_;
+  worker->metrics_ready_.notify_all();
+}
+
 // --- time and signals ---
 
 void Worker::OnTimer(uv_timer_t* timer) { static_cast<Worker*>(timer->data)->Tick(); }
@@ -573,9 +607,7 @@ void Worker::Tick() {
   }
   hub_.OnTick(now);
   Settle();
-  if (now < next_report_) return;
-  next_report_ = now + kReportInterval;
-  health_->Report(hub_.ready(), proxy::Metrics(hub_));
+  health_->Turn(hub_.ready());
 }
 
 void Worker::OnSignal(uv_signal_t* signal, int number) {
@@ -594,7 +626,7 @@ void Worker::OnSignal(uv_signal_t* signal, int number) {
             worker->config_->drain_timeout.count() / 1000);
   worker->StopListening();
   worker->hub_.Drain(worker->Now());
-  worker->health_->Report(false, proxy::Metrics(worker->hub_));
+  worker->health_->Turn(false);
   worker->Settle();
 }
 
@@ -619,6 +651,8 @@ void Worker::FinishIfDrained() {
   for (const auto& [id, connection] : servers_) all.push_back(connection);
   for (Connection* connection : all) Close(connection);
   uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  health_->End();
+  uv_close(reinterpret_cast<uv_handle_t*>(&metrics_async_), nullptr);
   for (const auto& signal : signals_) {
     uv_close(reinterpret_cast<uv_handle_t*>(signal.get()), nullptr);
   }

@@ -1,8 +1,9 @@
-// A worker: one libuv loop that carries the bytes and events of one Hub. Everything here runs on the
-// loop's thread, but for Stop.
+// A worker: one libuv loop that carries the bytes and events of one Hub. Everything here runs on
+// the loop's thread, but for AskForMetrics.
 //
-// A read fills the worker's one buffer and goes to the hub at once; what the hub wants to be written is
-// written at once as far as the socket takes it. Only what the socket does not take waits.
+// A read fills the worker's one buffer and goes to the hub at once; what the hub wants to be
+// written is written at once as far as the socket takes it. Only what the socket does not take
+// waits.
 
 #ifndef PGSIDECAR_NET_WORKER_H_
 #define PGSIDECAR_NET_WORKER_H_
@@ -10,8 +11,10 @@
 #include <uv.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -34,6 +37,9 @@ class Worker {
 
   // Opens every listener. The error names the address and what is wrong with it.
   Result<bool> Listen();
+  void LogListeners() const;
+  // From any thread: the metrics of now, asked of the loop; empty if it does not answer in time.
+  std::string AskForMetrics();
   // Runs until a signal has asked for the end and every session has ended.
   void Run();
 
@@ -55,6 +61,7 @@ class Worker {
   static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
   static void OnWritten(uv_write_t* request, int status);
   static void OnClosed(uv_handle_t* handle);
+  static void OnMetricsAsked(uv_async_t* async);
   static void OnTimer(uv_timer_t* timer);
   static void OnSignal(uv_signal_t* signal, int number);
 
@@ -89,11 +96,17 @@ class Worker {
   std::unordered_map<uint64_t, Connection*> servers_;
   std::unordered_set<Connection*> others_;  // cancels, and connections that are ending
   std::unordered_set<Connection*> resolving_;
-  std::vector<Connection*> broken_;         // found dead while writing
+  std::vector<Connection*> broken_;  // found dead while writing
   bool draining_ = false;
   bool stopping_ = false;
   TimePoint drain_deadline_{};
-  TimePoint next_report_{};
+
+  uv_async_t metrics_async_;
+  std::mutex metrics_mutex_;  // guards what follows
+  std::condition_variable metrics_ready_;
+  uint64_t metrics_asked_ = 0;
+  uint64_t metrics_answered_ = 0;
+  std::string metrics_;
 };
 
 }  // namespace pgsidecar::net

@@ -1,6 +1,6 @@
-// A login of the proxy's own: for the catalog's connection, with the upstream URL's user and password,
-// and for pools whose server lets their user in without a challenge. A client's login is not made
-// here: it is relayed, and the server judges it.
+// A login of the proxy's own: for the catalog's connection, with the upstream URL's user and
+// password, and for pools whose server lets their user in without a challenge. A client's login is
+// not made here: it is relayed, and the server judges it.
 
 #ifndef PGSIDECAR_POOL_OWN_LOGIN_H_
 #define PGSIDECAR_POOL_OWN_LOGIN_H_
@@ -22,8 +22,8 @@ class OwnLogin {
 
   void Start(Outbox& out) const;
 
-  // An Authentication message; answers it. 28P01 where the server wants a password and there is none,
-  // 28000 where it wants a method that is not supported.
+  // An Authentication message; answers it. 28P01 where the server wants a password and there is
+  // none, 28000 where it wants a method that is not supported.
   Result<bool> OnAuthentication(std::string_view body, Outbox& out);
 
  private:

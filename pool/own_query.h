@@ -27,8 +27,8 @@ class OwnQuery {
   void Start(Outbox& out, std::string_view sql, OnRow on_row, OnDone on_done);
   bool running() const { return running_; }
 
-  // A whole backend message of the answer. `status` is set at ReadyForQuery, which ends the query and
-  // calls OnDone. Fails if the message cannot be part of an answer to a simple Query.
+  // A whole backend message of the answer. `status` is set at ReadyForQuery, which ends the query
+  // and calls OnDone. Fails if the message cannot be part of an answer to a simple Query.
   Result<bool> OnMessage(char type, std::string_view body, pgwire::TransactionStatus* status);
 
   // The connection is lost: OnDone is told so.

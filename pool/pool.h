@@ -1,7 +1,7 @@
 // The server connections of one (database, user, startup settings), and who waits for one.
 //
-// Idle connections are taken last in, first out, so that the surplus grows old and is closed; waiting
-// clients are served first in, first out. A Pool decides nothing about sockets: it counts.
+// Idle connections are taken last in, first out, so that the surplus grows old and is closed;
+// waiting clients are served first in, first out. A Pool decides nothing about sockets: it counts.
 //
 // Invariant: a waiter exists only while no idle connection does.
 
@@ -56,8 +56,8 @@ class Pool {
 
   // Client sessions that may ask this pool for a connection.
   size_t clients = 0;
-  // The server lets this user in without a challenge, or the proxy knows its password: the pool may open
-  // connections by itself.
+  // The server lets this user in without a challenge, or the proxy knows its password: the pool may
+  // open connections by itself.
   bool can_log_in = false;
 
  private:

@@ -15,6 +15,15 @@ uint64_t HashOf(std::string_view sql, const std::vector<uint32_t>& types) {
 
 }  // namespace
 
+std::string ServerName(StatementId id) {
+  return std::string(kServerNamePrefix) + std::to_string(id);
+}
+
+Error MissingStatement(std::string_view name) {
+  if (name.empty()) return {"26000", "unnamed prepared statement does not exist", "", ""};
+  return {"26000", "prepared statement \"" + std::string(name) + "\" does not exist", "", ""};
+}
+
 std::shared_ptr<const PreparedStatement> PreparedRegistry::Intern(
     std::string_view sql, const std::vector<uint32_t>& parameter_types) {
   const uint64_t hash = HashOf(sql, parameter_types);
@@ -30,7 +39,7 @@ std::shared_ptr<const PreparedStatement> PreparedRegistry::Intern(
   statement->id = next_id_++;
   statement->sql = sql;
   statement->parameter_types = parameter_types;
-  statement->server_name = "pgs_" + std::to_string(statement->id);
+  statement->server_name = ServerName(statement->id);
   statements_.emplace(hash, statement);
   return statement;
 }

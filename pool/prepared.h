@@ -2,8 +2,8 @@
 //
 // A client's statement name is its own business. On the server a statement is known by an id that
 // all clients share who prepared the same text with the same parameter types: "pgs_<id>". What a
-// client was told about its statement (ParameterDescription and RowDescription) is kept as a hash, so
-// that a statement prepared again elsewhere after DDL does not silently change its columns.
+// client was told about its statement (ParameterDescription and RowDescription) is kept as a hash,
+// so that a statement prepared again elsewhere after DDL does not silently change its columns.
 
 #ifndef PGSIDECAR_POOL_PREPARED_H_
 #define PGSIDECAR_POOL_PREPARED_H_
@@ -14,6 +14,8 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "base/result.h"
 
 namespace pgsidecar::pool {
 
@@ -27,8 +29,14 @@ struct PreparedStatement {
   std::string server_name;                // "pgs_<id>"
 };
 
+// Of every name that the proxy gives to a statement on the server.
+inline constexpr std::string_view kServerNamePrefix = "pgs_";
+std::string ServerName(StatementId id);
 // A name that no server connection ever has: closing it is harmless, naming it is an error.
 inline constexpr std::string_view kNoStatement = "pgs_none";
+
+// What the server says where a statement does not exist (PostgreSQL: prepare.c, postgres.c).
+Error MissingStatement(std::string_view name);
 
 // Interns statements; holds only those that somebody else still holds.
 class PreparedRegistry {

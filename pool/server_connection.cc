@@ -98,8 +98,9 @@ ServerConnection::Event ServerConnection::OnMessage(char type, std::string_view 
   if (type == backend::kParameterStatus) {
     const Result<pgwire::ParameterStatus> status = pgwire::ParameterStatus::Decode(body);
     if (!status.ok()) return Fail(status.error());
-    const bool is_new = OnParameterStatus(status->name, status->value);
-    return is_new && !login_ ? Event::kSettingsChanged : Event::kNone;
+    // Unasked, after a reload of the configuration: what the session holds has to be asked again.
+    if (OnParameterStatus(status->name, status->value) && !login_) environment.reset();
+    return Event::kNone;
   }
   if (login_) return OnLoginMessage(type, body);
   if (!query_.running()) return OnUnaskedMessage(type, body);
@@ -135,8 +136,8 @@ ServerConnection::Event ServerConnection::OnLoginMessage(char type, std::string_
     case backend::kNegotiateProtocolVersion:
       return Event::kNone;
     default:
-      return Fail({"08P01", std::string("unexpected message type \"") + type + "\" during login",
-                   "", ""});
+      return Fail(
+          {"08P01", std::string("unexpected message type \"") + type + "\" during login", "", ""});
   }
 }
 
@@ -147,8 +148,8 @@ ServerConnection::Event ServerConnection::OnUnaskedMessage(char type, std::strin
     case backend::kErrorResponse:  // the server ends the session: 57P01 and kin
       return Fail(ReadServerError(body));
     default:  // nobody here has asked or listened
-      return Fail({"08P01", std::string("unexpected message type \"") + type + "\" while idle", "",
-                   ""});
+      return Fail(
+          {"08P01", std::string("unexpected message type \"") + type + "\" while idle", "", ""});
   }
 }
 

@@ -57,8 +57,8 @@ struct Environment {
   std::string session_user;
   std::string current_user;
   std::string conf_load_time;
-  uint32_t database = 0;  // OID
-  bool read_committed = false;    // default_transaction_isolation
+  uint32_t database = 0;            // OID
+  bool read_committed = false;      // default_transaction_isolation
   std::string uncacheable_because;  // "" if nothing forbids caching
 };
 
@@ -69,7 +69,6 @@ class ServerConnection {
     kNone,
     kLoggedIn,         // an own login has ended well
     kIdleAgain,        // an own query has ended
-    kSettingsChanged,  // the server announced a setting that changed by itself
     kFailed,           // `error()` says why; to be closed
   };
 
@@ -89,8 +88,8 @@ class ServerConnection {
   void StartQuery(std::string_view sql, OwnQuery::OnRow on_row, OwnQuery::OnDone on_done);
   bool querying() const { return query_.running(); }
 
-  // Bytes that belong to no session: of an own login, an own query, or unasked in the pool. May bring
-  // several events; the most severe is returned.
+  // Bytes that belong to no session: of an own login, an own query, or unasked in the pool. May
+  // bring several events; the most severe is returned.
   Event OnBytes(std::string_view bytes);
   // The socket is gone: an own query is told so.
   void OnLost(const Error& error);
@@ -106,7 +105,7 @@ class ServerConnection {
   std::string cancel_key;
   bool challenged = false;  // the server asked for proof of identity at login
   std::optional<Environment> environment;
-  ClientId client = 0;      // who holds the lease, or is being judged
+  ClientId client = 0;  // who holds the lease, or is being judged
   int cancels_in_flight = 0;
   TimePoint created_at;
   TimePoint used_at;

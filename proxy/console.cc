@@ -152,7 +152,9 @@ LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
     const std::string* database = server->startup().Find("database");
     rows.push_back({Count(id), user ? Value(*user) : Value(), database ? Value(*database) : Value(),
                     Text(ServerStateName(server->state())),
-                    Text(server->pool ? "pool" : server->client ? "login" : "catalog"),
+                    Text(server->pool     ? "pool"
+                         : server->client ? "login"
+                                          : "catalog"),
                     Count(server->pid), server->client ? Count(server->client) : Value(),
                     Count(server->statements().size()), Seconds(now - server->created_at),
                     Seconds(now - server->used_at)});
@@ -177,15 +179,14 @@ LocalAnswer ShowStatements(const Hub& hub) {
   std::vector<Row> rows;
   for (const auto& [database, record] : all) {
     const CallCounts& counts = record->counts;
-    rows.push_back({Text(database->name()), Count(counts.calls), Count(counts.hits),
-                    Count(counts.misses), Count(counts.bypasses),
-                    Milliseconds(counts.server_time_saved),
-                    counts.last_bypass.empty() ? Value() : Text(counts.last_bypass),
-                    Text(record->text())});
+    rows.push_back(
+        {Text(database->name()), Count(counts.calls), Count(counts.hits), Count(counts.misses),
+         Count(counts.bypasses), Milliseconds(counts.server_time_saved),
+         counts.last_bypass.empty() ? Value() : Text(counts.last_bypass), Text(record->text())});
   }
-  return Show({"database", "calls", "hits", "misses", "bypasses", "saved_ms", "bypass_because",
-               "query"},
-              std::move(rows));
+  return Show(
+      {"database", "calls", "hits", "misses", "bypasses", "saved_ms", "bypass_because", "query"},
+      std::move(rows));
 }
 
 LocalAnswer ShowDatabases(const Hub& hub) {
@@ -202,8 +203,8 @@ LocalAnswer ShowDatabases(const Hub& hub) {
 LocalAnswer ShowConfig(const Hub& hub) {
   std::vector<Row> rows;
   for (const ConfigRow& row : Describe(hub.config())) {
-    rows.push_back({Text(row.name), Text(row.value), Text(row.default_value),
-                    Text(row.description)});
+    rows.push_back(
+        {Text(row.name), Text(row.value), Text(row.default_value), Text(row.description)});
   }
   return Show({"key", "value", "default", "description"}, std::move(rows));
 }
@@ -242,10 +243,8 @@ constexpr std::array<NamedCommand, 11> kCommands = {{
     {"SHOW HELP", ShowHelp, "this list"},
     {"FLUSH",
      [](Hub& hub, TimePoint) {
-       return LocalAnswer{.columns = {},
-                          .rows = {},
-                          .tag = "FLUSH " + std::to_string(hub.Flush()),
-                          .error = {}};
+       return LocalAnswer{
+           .columns = {}, .rows = {}, .tag = "FLUSH " + std::to_string(hub.Flush()), .error = {}};
      },
      "drops everything that is cached"},
 }};

@@ -14,8 +14,8 @@ namespace pgsidecar::proxy {
 
 class Hub;
 
-// Runs one console command: SHOW STATS | CACHE | POOLS | CLIENTS | SERVERS | STATEMENTS | DATABASES |
-// CONFIG | VERSION | HELP, FLUSH. 42601 for anything else.
+// Runs one console command: SHOW STATS | CACHE | POOLS | CLIENTS | SERVERS | STATEMENTS | DATABASES
+// | CONFIG | VERSION | HELP, FLUSH. 42601 for anything else.
 LocalAnswer RunConsole(Hub& hub, std::string_view sql, TimePoint now);
 
 // The same figures in Prometheus' text exposition format.

@@ -30,8 +30,8 @@
 
 namespace pgsidecar::proxy {
 
-// Writes whose server connection was lost before the server had answered: their counters stay pending
-// until the backend is seen gone, because it can commit long after its socket has closed.
+// Writes whose server connection was lost before the server had answered: their counters stay
+// pending until the backend is seen gone, because it can commit long after its socket has closed.
 struct OrphanedWrites {
   uint32_t pid = 0;
   std::vector<cache::CounterIndex> counters;

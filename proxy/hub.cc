@@ -14,6 +14,16 @@ namespace pgsidecar::proxy {
 using pool::ServerConnection;
 using pool::ServerState;
 
+namespace {
+
+// Nobody can open a connection for those who wait: under passthrough only a client's own login can.
+Error GoneError() {
+  return {"57P01", "terminating connection: the server connection is gone",
+          "The server has to judge a new login.", "Connect again."};
+}
+
+}  // namespace
+
 Hub::Hub(const Config* config, Random random)
     : config_(config),
       random_(std::move(random)),
@@ -43,9 +53,7 @@ ServerConnection* Hub::FindServer(ServerId id) {
   return it == servers_.end() ? nullptr : it->second.get();
 }
 
-bool Hub::ready() const {
-  return !draining_ && !watches_.empty() && watches_.front()->connected();
-}
+bool Hub::ready() const { return !draining_ && !watches_.empty() && watches_.front()->connected(); }
 
 bool Hub::WantsServerBytes(const ServerConnection& server) {
   const Session* session = FindSession(server.client);
@@ -59,14 +67,13 @@ ClientId Hub::OnClientOpened(bool trusted_listener, std::string peer, TimePoint 
   const ClientId id = next_id_++;
   ++statistics_.client_connections;
   const bool full = sessions_.size() >= config_->max_client_connections;
-  auto session =
-      std::make_unique<Session>(id, shared_, trusted_listener, std::move(peer), now);
+  auto session = std::make_unique<Session>(id, shared_, trusted_listener, std::move(peer), now);
   Session* raw = session.get();
   sessions_.emplace(id, std::move(session));
   if (full) {
-    raw->OnLoginFailed({"53300", "sorry, too many clients already",
-                        "max_client_connections is reached.", ""},
-                       now);
+    raw->OnLoginFailed(
+        {"53300", "sorry, too many clients already", "max_client_connections is reached.", ""},
+        now);
   } else if (draining_) {
     raw->OnDrain(now);
   }
@@ -78,6 +85,13 @@ void Hub::OnClientBytes(ClientId id, std::string_view bytes, TimePoint now) {
   Session* session = FindSession(id);
   if (session == nullptr) return;
   session->OnClientBytes(bytes, now);
+  Settle(session, now);
+}
+
+void Hub::OnClientDrained(ClientId id, TimePoint now) {
+  Session* session = FindSession(id);
+  if (session == nullptr) return;
+  session->OnClientDrained(now);
   Settle(session, now);
 }
 
@@ -154,8 +168,8 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
       }
       return;
     case Action::kClose:
-      actions_.push_back({NetAction::Kind::kCloseClient, session->id(),
-                          std::exchange(session->client_out, {})});
+      actions_.push_back(
+          {NetAction::Kind::kCloseClient, session->id(), std::exchange(session->client_out, {})});
       return;
   }
 }
@@ -189,10 +203,12 @@ ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, TimePoi
   return raw;
 }
 
-// Whether one more server connection may be opened; closes the one that has been idle longest if that is
-// what it takes.
+// Whether one more server connection may be opened; closes the one that has been idle longest if
+// that is what it takes.
 bool Hub::MakeRoom(TimePoint now) {
-  if (servers_.size() - watches_.size() < config_->max_server_connections) return true;
+  const auto own = std::count_if(watches_.begin(), watches_.end(),
+                                 [](const auto& watch) { return watch->server() != nullptr; });
+  if (servers_.size() - static_cast<size_t>(own) < config_->max_server_connections) return true;
   ServerConnection* oldest = nullptr;
   for (const auto& [key, pool] : pools_) {
     if (pool->idle().empty()) continue;
@@ -216,16 +232,16 @@ void Hub::Probe(ServerConnection* server) {
       [server, answer](const Error*) {
         if (!answer->has_value()) return;
         catalog::ProbeAnswer& probe = **answer;
-        server->environment = pool::Environment{
-            .fingerprint = std::move(probe.environment),
-            .login_settings = std::move(probe.login_settings),
-            .search_path = std::move(probe.search_path),
-            .session_user = std::move(probe.session_user),
-            .current_user = std::move(probe.current_user),
-            .conf_load_time = std::move(probe.conf_load_time),
-            .database = probe.database,
-            .read_committed = probe.default_isolation == "read committed",
-            .uncacheable_because = std::move(probe.uncacheable_because)};
+        server->environment =
+            pool::Environment{.fingerprint = std::move(probe.environment),
+                              .login_settings = std::move(probe.login_settings),
+                              .search_path = std::move(probe.search_path),
+                              .session_user = std::move(probe.session_user),
+                              .current_user = std::move(probe.current_user),
+                              .conf_load_time = std::move(probe.conf_load_time),
+                              .database = probe.database,
+                              .read_committed = probe.default_isolation == "read committed",
+                              .uncacheable_because = std::move(probe.uncacheable_because)};
       });
   TouchServer(server->id());
 }
@@ -239,8 +255,8 @@ pool::Pool* Hub::PoolFor(const ServerConnection& server) {
   return pool.get();
 }
 
-// The probe of a connection has ended. One without an answer is used all the same: its settings are not
-// known, and nothing is cached on it.
+// The probe of a connection has ended. One without an answer is used all the same: its settings are
+// not known, and nothing is cached on it.
 void Hub::OnProbed(ServerConnection* server, TimePoint now) {
   pool::Pool* pool = PoolFor(*server);
   Session* session = FindSession(server->client);
@@ -276,7 +292,7 @@ void Hub::Lease(Session* session, TimePoint now) {
   if (server != nullptr) return Offer(server, session, now);
   ++statistics_.waits;
   pool->Enqueue(session->id(), now);
-  if (!Grow(pool, now) && pool->size() == 0) FailWaiters(pool, now);
+  if (!Grow(pool, now) && pool->size() == 0) FailWaiters(pool, GoneError(), now);
 }
 
 bool Hub::Grow(pool::Pool* pool, TimePoint now) {
@@ -288,20 +304,17 @@ bool Hub::Grow(pool::Pool* pool, TimePoint now) {
   return true;
 }
 
-// Nobody can open a connection for them: under passthrough only a client's own login can.
-void Hub::FailWaiters(pool::Pool* pool, TimePoint now) {
+void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   while (!pool->waiters().empty()) {
     Session* session = FindSession(pool->NextWaiter());
     if (session == nullptr) continue;
-    session->OnLeaseFailed({"57P01", "terminating connection: the server connection is gone",
-                            "The server has to judge a new login.", "Connect again."},
-                           now);
+    session->OnLeaseFailed(error, now);
     Settle(session, now);
   }
 }
 
-// An idle connection goes to a session; first it is asked anew what it holds if that is not known, as after
-// a reload of the server's configuration.
+// An idle connection goes to a session; first it is asked anew what it holds if that is not known,
+// as after a reload of the server's configuration.
 void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
   if (server->environment) return Give(server, session, now);
@@ -335,8 +348,8 @@ void Hub::TakeBack(Session* session, Action how, TimePoint now) {
 void Hub::PutBack(ServerConnection* server, TimePoint now) {
   pool::Pool* pool = server->pool;
   const bool surplus = pool->size() > config_->default_pool_size;
-  const bool old = now - server->created_at > config_->server_lifetime &&
-                   (pool->can_log_in || pool->size() > 1);
+  const bool old =
+      now - server->created_at > config_->server_lifetime && (pool->can_log_in || pool->size() > 1);
   if (draining_ || surplus || old) {
     CloseServer(server, now);
     if (!pool->waiters().empty()) Grow(pool, now);
@@ -402,9 +415,6 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
   switch (event) {
     case Event::kNone:
       return;
-    case Event::kSettingsChanged:
-      server->environment.reset();
-      return;
     case Event::kFailed:
       return OnServerGone(server->id(), server->error(), now);
     case Event::kLoggedIn:
@@ -448,9 +458,14 @@ void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
   }
   server->client = 0;
   pool::Pool* pool = server->pool;
+  // One that never came to life is not tried again at once: who waits is told why.
+  const bool had_lived = server->state() == ServerState::kIdle ||
+                         server->state() == ServerState::kLeased ||
+                         server->state() == ServerState::kSettling;
   CloseServer(server, now);
-  if (pool != nullptr && !pool->waiters().empty() && !Grow(pool, now) && pool->size() == 0) {
-    FailWaiters(pool, now);
+  if (pool != nullptr && !pool->waiters().empty() && !(had_lived && Grow(pool, now)) &&
+      pool->size() == 0) {
+    FailWaiters(pool, had_lived ? GoneError() : error, now);
   }
   if (session != nullptr) Settle(session, now);
   NextLogin(now);
@@ -590,8 +605,8 @@ void Hub::OnTick(TimePoint now) {
   }
 }
 
-// Connections that nobody has used for long, as far as the pool can do without them: what a client's
-// login has opened, only a client's login can open again.
+// Connections that nobody has used for long, as far as the pool can do without them: what a
+// client's login has opened, only a client's login can open again.
 void Hub::TrimPools(TimePoint now) {
   for (auto it = pools_.begin(); it != pools_.end();) {
     pool::Pool& pool = *it->second;
@@ -622,8 +637,8 @@ void Hub::EndAll(TimePoint now) {
   for (const auto& [id, session] : sessions_) ids.push_back(id);
   for (const ClientId id : ids) {
     if (Session* session = FindSession(id)) {
-      session->OnLoginFailed({"57P01", "terminating connection: pgsidecar is shutting down", "", ""},
-                             now);
+      session->OnLoginFailed(
+          {"57P01", "terminating connection: pgsidecar is shutting down", "", ""}, now);
       Settle(session, now);
     }
   }

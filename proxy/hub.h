@@ -1,9 +1,10 @@
-// One worker's whole proxy, without its sockets: sessions, server connections, pools, databases, and
-// what passes between them. net/ feeds it bytes and events and performs the NetActions that come out.
+// One worker's whole proxy, without its sockets: sessions, server connections, pools, databases,
+// and what passes between them. net/ feeds it bytes and events and performs the NetActions that
+// come out.
 //
-// Ownership: the hub owns sessions and server connections, by id; ids are never used twice. A session
-// points at the server connection that it has leased, and the connection names the session; Take
-// (OnServerTaken) breaks both ends.
+// Ownership: the hub owns sessions and server connections, by id; ids are never used twice. A
+// session points at the server connection that it has leased, and the connection names the session;
+// Take (OnServerTaken) breaks both ends.
 
 #ifndef PGSIDECAR_PROXY_HUB_H_
 #define PGSIDECAR_PROXY_HUB_H_
@@ -40,7 +41,8 @@ using pool::ServerId;
 // What net/ has to do.
 struct NetAction {
   enum class Kind : uint8_t {
-    kConnectServer,  // open a socket to the upstream for server `id`: OnServerConnected or ...Failed
+    kConnectServer,  // open a socket to the upstream for server `id`: OnServerConnected or
+                     // ...Failed
     kCloseServer,    // close the socket of server `id` once `last_bytes` are written
     kCloseClient,    // close the socket of client `id` once `last_bytes` are written
     kSendCancel,     // send `last_bytes` on a socket of its own to the upstream: OnCancelSent(id)
@@ -63,6 +65,8 @@ class Hub {
   ClientId OnClientOpened(bool trusted_listener, std::string peer, TimePoint now);
   void OnClientBytes(ClientId id, std::string_view bytes, TimePoint now);
   void OnClientGone(ClientId id, TimePoint now);
+  // What the session had to say has been written.
+  void OnClientDrained(ClientId id, TimePoint now);
   void OnServerConnected(ServerId id, TimePoint now);
   void OnServerConnectFailed(ServerId id, const Error& error, TimePoint now);
   void OnServerBytes(ServerId id, std::string_view bytes, TimePoint now);
@@ -137,7 +141,7 @@ class Hub {
   void CloseServer(pool::ServerConnection* server, TimePoint now);
   void OnServerEvent(pool::ServerConnection* server, pool::ServerConnection::Event event,
                      TimePoint now);
-  void FailWaiters(pool::Pool* pool, TimePoint now);
+  void FailWaiters(pool::Pool* pool, const Error& error, TimePoint now);
   void KeepOrphans(Session* session, const pool::ServerConnection& server);
   void SendCancel(pool::ServerConnection* server);
   void ForwardCancel(const Session& from, TimePoint now);

@@ -64,7 +64,8 @@ RequestReader::Outcome RequestReader::Next(std::string_view& input, Request* req
         break;
     }
     if (header.type == frontend::kPassword) {
-      *error = {"08P01", "unexpected password message: the client is already authenticated", "", ""};
+      *error = {"08P01", "unexpected password message: the client is already authenticated", "",
+                ""};
       return Outcome::kError;
     }
     const Request::Kind kind = KindOf(header.type);
@@ -74,7 +75,8 @@ RequestReader::Outcome RequestReader::Next(std::string_view& input, Request* req
 
     const size_t total = pgwire::kHeaderBytes + header.body_bytes;
     const size_t there = std::min(total, input.size());
-    if (there < total && (total <= Request::kMaxWholeBytes || there < Request::kMaxWholeBytes / 4)) {
+    if (there < total &&
+        (total <= Request::kMaxWholeBytes || there < Request::kMaxWholeBytes / 4)) {
       return Outcome::kNeedMore;
     }
     building_.kind = kind;

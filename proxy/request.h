@@ -57,8 +57,8 @@ class RequestReader {
  public:
   enum class Outcome : uint8_t { kNeedMore, kRequest, kError };
 
-  // Takes bytes from the front of `input`. kRequest: `request` holds the next one. kNeedMore: what is
-  // left of `input` is less than a message and has to be handed in again with more behind it.
+  // Takes bytes from the front of `input`. kRequest: `request` holds the next one. kNeedMore: what
+  // is left of `input` is less than a message and has to be handed in again with more behind it.
   Outcome Next(std::string_view& input, Request* request, Error* error);
 
   // Bytes of a message begun in the last request; not more than its rest_bytes.

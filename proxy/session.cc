@@ -72,7 +72,7 @@ void Session::Process(std::string_view input, TimePoint now) {
 }
 
 void Session::ProcessRequests(std::string_view& input, TimePoint now) {
-  while (wait_ == Wait::kNone &&
+  while (wait_ == Wait::kNone && !OutputIsFull() &&
          (state_ == SessionState::kReady || state_ == SessionState::kConsole)) {
     if (reader_.rest_bytes() > 0) {
       if (input.empty()) return;
@@ -100,8 +100,19 @@ void Session::Resume(TimePoint now) {
   MaybeRelease();
 }
 
+bool Session::OutputIsFull() const {
+  return client_out.bytes() >= shared_.config->client_buffer_bytes;
+}
+
+void Session::OnClientDrained(TimePoint now) {
+  if (input_.empty() || wait_ != Wait::kNone) return;
+  Process({}, now);
+  MaybeRelease();
+}
+
 bool Session::WantsClientBytes() const {
   if (state_ == SessionState::kClosed || state_ == SessionState::kDraining) return false;
+  if (OutputIsFull()) return false;
   if (input_.size() > kMaxHeldInputBytes && wait_ != Wait::kNone) return false;
   return server_ == nullptr || server_->out.bytes() < shared_.config->server_buffer_bytes;
 }
@@ -123,8 +134,8 @@ void Session::Fatal(const Error& error) {
   Close();
 }
 
-// The client connection ends; what runs on the server is ended, too, and its connection saved if that
-// can be done safely.
+// The client connection ends; what runs on the server is ended, too, and its connection saved if
+// that can be done safely.
 void Session::Close() {
   if (state_ == SessionState::kClosed || state_ == SessionState::kDraining) return;
   const bool logging_in = state_ == SessionState::kLoggingIn;
@@ -137,8 +148,8 @@ void Session::Close() {
   if (server_ == nullptr) return;
 
   if (!expected_.empty() || batch_open_ || !batches_.empty()) Act(Action::kCancelServer);
-  const bool halfway = logging_in || pin_ != catalog::Pin::kNone || copy_in_ || server_said_fatal_ ||
-                       reader_.rest_bytes() > 0 || !replies_.AtBoundary();
+  const bool halfway = logging_in || pin_ != catalog::Pin::kNone || copy_in_ ||
+                       server_said_fatal_ || reader_.rest_bytes() > 0 || !replies_.AtBoundary();
   if (halfway) return ReleaseServer(Action::kDropServer);
   state_ = SessionState::kDraining;
   wait_since_ = TimePoint{};
@@ -209,6 +220,7 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   });
   if (!ok) return Fatal(error);
   if (state_ == SessionState::kDraining) client_out.Clear();
+  if (state_ == SessionState::kLoggingIn && answer_due_) return Process({}, now);
   if (wait_ == Wait::kReplay && expected_.empty()) return Resume(now);
   if (wait_ == Wait::kQuiet && Quiet()) return Resume(now);
   MaybeRelease();

@@ -1,19 +1,20 @@
 // One client connection: from its startup packet to its end.
 //
-//   startup ─► logging in ─► ready ─► draining ─► closed         (draining: client gone, server busy)
+//   startup ─► logging in ─► ready ─► draining ─► closed         (draining: client gone, server
+//   busy)
 //      └─────► console ──────────────────────────► closed
 //
 // A pure state machine: bytes and events in; bytes out through `client_out` and the leased server
-// connection's `out`; everything else that has to be done comes out of TakeActions. It reads no clock
-// and opens no socket. After every input the owner takes the actions and carries the bytes.
+// connection's `out`; everything else that has to be done comes out of TakeActions. It reads no
+// clock and opens no socket. After every input the owner takes the actions and carries the bytes.
 //
 // What a client sends is cut into Requests. One request at a time is decided: answered here (a hit,
-// SHOW pgsidecar.last), or forwarded. While it waits (for a server connection, for another session's
-// fill, for statements to be prepared again) nothing behind it is looked at.
+// SHOW pgsidecar.last), or forwarded. While it waits (for a server connection, for another
+// session's fill, for statements to be prepared again) nothing behind it is looked at.
 //
-// Replies come in the order of `expected_`, which has an entry for each message that the server will
-// answer, ours among the client's. `batches_` has an entry for each ReadyForQuery to come, in step
-// with the ledger's.
+// Replies come in the order of `expected_`, which has an entry for each message that the server
+// will answer, ours among the client's. `batches_` has an entry for each ReadyForQuery to come, in
+// step with the ledger's.
 
 #ifndef PGSIDECAR_PROXY_SESSION_H_
 #define PGSIDECAR_PROXY_SESSION_H_
@@ -45,6 +46,7 @@
 #include "proxy/config.h"
 #include "proxy/database.h"
 #include "proxy/local_answer.h"
+#include "proxy/own_settings.h"
 #include "proxy/request.h"
 #include "proxy/statistics.h"
 #include "proxy/write_ledger.h"
@@ -94,7 +96,8 @@ class Session {
   using ClientId = pool::ClientId;
 
   // `trusted_listener`: only this machine reaches the listener (loopback or a Unix socket).
-  Session(ClientId id, const Shared& shared, bool trusted_listener, std::string peer, TimePoint now);
+  Session(ClientId id, const Shared& shared, bool trusted_listener, std::string peer,
+          TimePoint now);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -102,6 +105,8 @@ class Session {
   // --- inputs ---
   void OnClientBytes(std::string_view bytes, TimePoint now);
   void OnClientGone(TimePoint now);
+  // client_out has been written: what was held back because of it goes on.
+  void OnClientDrained(TimePoint now);
   // The login's server connection: its socket is open, with the session as its client.
   void OnLoginServer(pool::ServerConnection* server, TimePoint now);
   void OnLoginFailed(const Error& error, TimePoint now);  // the server cannot be reached
@@ -121,8 +126,8 @@ class Session {
   void OnDrain(TimePoint now);
   // A console command's answer.
   void OnConsoleAnswer(const LocalAnswer& answer, TimePoint now);
-  // The server has reloaded its configuration: what this session's settings are is not known until it
-  // holds a server connection that has been asked again.
+  // The server has reloaded its configuration: what this session's settings are is not known until
+  // it holds a server connection that has been asked again.
   void OnSettingsReloaded();
   // Writes of this session count as writes to anything (the catalog has moved under them).
   void Escalate(Database* database);
@@ -134,6 +139,8 @@ class Session {
   std::vector<cache::WaiterId> TakeWoken() { return std::exchange(woken_, {}); }
   // What a lost server connection may still be committing; to be taken after OnServerLost.
   std::vector<cache::CounterIndex> TakeOrphanedWrites() { return std::exchange(orphaned_, {}); }
+  // Bytes of the client's that have not been looked at.
+  bool holds_input() const { return !input_.empty() && wait_ == Wait::kNone; }
   // Whether more of the client's bytes are wanted now.
   bool WantsClientBytes() const;
 
@@ -183,8 +190,8 @@ class Session {
   };
   struct Expected {
     Reply kind;
-    bool own = false;  // the answer is not the client's
-    std::string name{};  // of the client's statement, for kParse and kClose
+    bool own = false;    // the answer is not the client's
+    std::string name{};  // of the client's statement; empty where the server has the same name
     std::shared_ptr<ClientStatement> statement{};  // for kParse, kDescribeStatement
     std::shared_ptr<ClientStatement> previous{};   // what `name` meant before, restored on error
     std::unique_ptr<Error> error{};                // for kForcedError
@@ -199,17 +206,18 @@ class Session {
 
   // What is decided about the request at hand.
   struct Decision {
-    Plan plan;  // of all that it runs
+    Plan plan;                                              // of all that it runs
     std::vector<std::shared_ptr<StatementRecord>> records;  // what it runs, in order
-    bool unknown = false;       // it runs something whose text is not known
-    bool local = false;         // answered here
+    bool unknown = false;         // it runs something whose text is not known
+    bool local = false;           // answered here
     std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
-    bool cache_tried = false;   // neither a hit nor to be waited for
+    bool cache_tried = false;     // neither a hit nor to be waited for
     bool cacheable_form = false;  // one statement, run to its end, in one of the known shapes
     // Of that statement, in the extended protocol; views into request_.
     std::shared_ptr<ClientStatement> statement;
     pgwire::Bind bind;
     bool has_parse = false;
+    bool parses_known_name = false;
     bool describes_portal = false;
     std::string_view parsed_name;
   };
@@ -221,11 +229,13 @@ class Session {
   void OnLoginPiece(const pgwire::Piece& piece);
   void OnLoginAuthentication(std::string_view bytes);
   void AdoptEnvironment();
+  void CheckEncodings();
 
   // --- session.cc ---
   void Process(std::string_view input, TimePoint now);
   void ProcessRequests(std::string_view& input, TimePoint now);
   void Resume(TimePoint now);
+  bool OutputIsFull() const;
   void Act(Action action) { actions_.push_back(action); }
   void Fatal(const Error& error);  // tells the client and closes
   void Close();
@@ -242,7 +252,7 @@ class Session {
   void Begin(TimePoint now);  // request_ has been read
   void Continue(TimePoint now);
   void Decide(TimePoint now);
-  void DecideQuery();
+  bool DecideQuery();
   bool DecideExtended();
   bool DecideCacheableForm();
   void DecideRuns(const std::shared_ptr<ClientStatement>& statement);
@@ -267,12 +277,14 @@ class Session {
   void OpenBatch();
   void NoteEffects();
   void SendForcedError();
+  void ForgetStatements();
   void MarkCatalogChange();
   void Expect(Reply kind, bool own = false);
   void ForwardMessage(const Request::Message& message);
   void ForwardParse(const Request::Message& message);
   void ForwardBind(const Request::Message& message);
   void ForwardDescribe(const Request::Message& message);
+  void ForwardMissing(const Request::Message& message, std::string_view name);
   void ForwardExecute(const Request::Message& message);
   void ForwardClose(const Request::Message& message);
   void ForwardSync(const Request::Message& message);
@@ -294,6 +306,7 @@ class Session {
   bool OnReadyForQuery(const pgwire::Piece& piece, TimePoint now);
   void OnParameterStatus(const pgwire::Piece& piece);
   void OnErrorResponse(const pgwire::Piece& piece);
+  void PassError(const pgwire::Piece& piece, const pgwire::ErrorFields& fields);
   void OnCopyIn();
   void Pass(const pgwire::Piece& piece);
   void SkipToSync();
@@ -336,6 +349,7 @@ class Session {
   uint32_t pid_ = 0;
   std::string cancel_key_;
   bool challenged_ = false;
+  bool answer_due_ = false;  // the server waits for the client's answer to a challenge
   bool login_over_ = false;  // the server has said ReadyForQuery for the first time
   // Parameters as the client was last told them.
   std::map<std::string, std::string, std::less<>> told_parameters_;
@@ -363,8 +377,14 @@ class Session {
   std::optional<pool::Environment> environment_;
   std::string environment_key_;  // what of it goes into the key
   uint64_t names_id_ = 0;
-  std::string_view bypass_;   // why the session does not use the cache until it ends; a constant
-  bool cache_on_ = true;      // SET pgsidecar.cache
+  bool names_known_ = true;            // the search_path and role are still those of environment_
+  bool settings_unconfirmed_ = false;  // a change of settings is under way
+  bool analysis_holds_ =
+      true;           // strings and encoding are such that a text means what the parser thinks
+  bool utf8_ = true;  // both ends
+  std::string_view bypass_;  // why the session does not use the cache until it ends; a constant
+  OwnSettings settings_;
+  bool rolled_back_ = false;  // the last COMMIT or ROLLBACK that the server reported was a ROLLBACK
   bool isolation_known_ = true;  // of the open transaction: READ COMMITTED
   bool catalog_change_open_ = false;
   bool phantom_portal_ = false;  // the unnamed portal was bound and run here, not on the server
@@ -373,7 +393,7 @@ class Session {
   // The cache.
   Digest key_{};
   std::string key_scratch_;
-  bool joined_ = false;            // the request has waited for a flight already
+  bool joined_ = false;                // the request has waited for a flight already
   std::unique_ptr<cache::Fill> fill_;  // for the request, once it is sent
   bool leading_ = false;
   std::vector<cache::WaiterId> woken_;

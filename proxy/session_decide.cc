@@ -15,13 +15,18 @@ namespace frontend = pgwire::frontend_type;
 namespace {
 
 constexpr std::string_view kOurSettings = "pgsidecar.";
+// The id of names that may mean an object in any schema.
+constexpr uint64_t kAnyNames = 0;
+// Types below this come with PostgreSQL (FirstNormalObjectId).
+constexpr uint32_t kFirstUserOid = 16384;
 
 bool IsOurs(const sql::StatementInfo& statement) {
   if (statement.kind == sql::StatementKind::kShow) return statement.name.starts_with(kOurSettings);
   return statement.kind == sql::StatementKind::kSet &&
-         std::any_of(
-             statement.settings.begin(), statement.settings.end(),
-             [](const sql::SettingChange& change) { return change.name.starts_with(kOurSettings); });
+         std::any_of(statement.settings.begin(), statement.settings.end(),
+                     [](const sql::SettingChange& change) {
+                       return change.name.starts_with(kOurSettings);
+                     });
 }
 
 bool IsAnsweredHere(const sql::TextInfo& info) {
@@ -68,7 +73,7 @@ void Session::Finish() {
 void Session::Decide(TimePoint now) {
   switch (request_.kind) {
     case Request::Kind::kQuery:
-      DecideQuery();
+      if (!DecideQuery()) return;
       break;
     case Request::Kind::kExtended:
       if (!DecideExtended()) return;
@@ -91,6 +96,10 @@ void Session::Continue(TimePoint now) {
     if (!decision_.forced) return;
     decision_.local = false;  // an error within a transaction: the server has to share it
   }
+  if (decision_.parses_known_name && !Quiet()) {
+    wait_ = Wait::kQuiet;  // whether the name is taken depends on an answer that is still to come
+    return;
+  }
   if (!decision_.cache_tried && !decision_.forced) {
     if (TryCache(now)) return;
     decision_.cache_tried = true;
@@ -98,22 +107,28 @@ void Session::Continue(TimePoint now) {
   Forward(now);
 }
 
-void Session::DecideQuery() {
+// Returns false if the request cannot be read: the client has been told.
+bool Session::DecideQuery() {
   if (request_.rest_bytes > 0) {  // longer than is analysed
     decision_.unknown = true;
-    return;
-  }
-  if (state_ == SessionState::kConsole) {
-    decision_.local = true;
-    return;
+    return true;
   }
   const auto query = pgwire::Query::Decode(request_.body(request_.messages[0]));
-  if (!query.ok()) return Fatal(query.error());
+  if (!query.ok()) {
+    Fatal(query.error());
+    return false;
+  }
+  if (state_ == SessionState::kConsole) {
+    console_sql_ = query->sql;
+    decision_.local = true;
+    return true;
+  }
   auto record = database_->book.Get(query->sql);
   decision_.local = IsAnsweredHere(record->info());
   if (MixesOurs(record->info())) decision_.forced = OursMixed();
   decision_.cacheable_form = true;
   decision_.records.push_back(std::move(record));
+  return true;
 }
 
 std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& parse) {
@@ -144,8 +159,8 @@ void Session::SetStatement(std::string_view name, std::shared_ptr<ClientStatemen
   }
 }
 
-// Binding plans a statement and may already run functions, so a request counts as running whatever it
-// binds. Returns false if the request cannot be read: the client has been told.
+// Binding plans a statement and may already run functions, so a request counts as running whatever
+// it binds. Returns false as DecideQuery does.
 bool Session::DecideExtended() {
   if (state_ == SessionState::kConsole) {
     Fatal({"0A000", "the console takes simple queries only", "", ""});
@@ -178,6 +193,8 @@ bool Session::DecideExtended() {
         auto statement = MakeStatement(*parse);
         note(statement.get());
         if (statement->record && MixesOurs(statement->record->info())) remote = local = true;
+        decision_.parses_known_name |=
+            !parse->name.empty() && FindStatement(parse->name) != nullptr;
         parsed[std::string(parse->name)] = std::move(statement);
         break;
       }
@@ -260,8 +277,12 @@ bool Session::DecideCacheableForm() {
 }
 
 catalog::NameContext Session::Names() const {
-  if (!environment_) return {};
-  return {.search_path = environment_->search_path, .user = environment_->current_user};
+  if (!environment_ || !names_known_) {
+    return {.search_path = {}, .user = {}, .any_schema = true};
+  }
+  return {.search_path = environment_->search_path,
+          .user = environment_->current_user,
+          .any_schema = false};
 }
 
 // What the request does, under the catalog of now.
@@ -269,8 +290,13 @@ void Session::MakePlan() {
   Plan plan;
   plan.refusal = catalog::Refusal::kNotASelect;
   bool first = true;
+  const uint64_t names_id = environment_ && names_known_ ? names_id_ : kAnyNames;
   for (const auto& record : decision_.records) {
-    const Plan& one = record->PlanFor(*database_, Names(), names_id_);
+    // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
+    if (!analysis_holds_ || settings_unconfirmed_ || (!utf8_ && !record->ascii())) {
+      decision_.unknown = true;
+    }
+    const Plan& one = record->PlanFor(*database_, Names(), names_id);
     if (std::exchange(first, false)) {
       plan = one;
     } else {
@@ -289,7 +315,7 @@ bool Session::HasTimeWord() const {
 // Why neither a hit nor a fill may be; empty if they may. A constant.
 std::string_view Session::CacheRefusal() const {
   using catalog::Refusal;
-  if (!shared_.config->cache || !cache_on_) return "cache_off";
+  if (!shared_.config->cache || !settings_.cache()) return "cache_off";
   if (!bypass_.empty()) return bypass_;
   if (decision_.plan.refusal != Refusal::kNone) return RefusalName(decision_.plan.refusal);
   if (!decision_.cacheable_form) return "protocol_form";
@@ -300,6 +326,12 @@ std::string_view Session::CacheRefusal() const {
   if (!environment_->uncacheable_because.empty()) return "session_settings";
   if (!database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
   if (HasTimeWord()) return "time_word_in_parameter";
+  if (decision_.statement != nullptr &&
+      std::any_of(decision_.statement->prepared->parameter_types.begin(),
+                  decision_.statement->prepared->parameter_types.end(),
+                  [](uint32_t type) { return type >= kFirstUserOid; })) {
+    return RefusalName(Refusal::kUnknownType);
+  }
   return {};
 }
 
@@ -320,8 +352,8 @@ void Session::MakeKey() {
   key_ = cache::MakeKey(fields, key_scratch_);
 }
 
-// Returns true if the request is done or waits; else it is to be forwarded, with fill_ set if its result
-// may be stored.
+// Returns true if the request is done or waits; else it is to be forwarded, with fill_ set if its
+// result may be stored.
 bool Session::TryCache(TimePoint now) {
   if (decision_.records.empty()) {  // Parse, Describe, Close alone; or something not understood
     if (decision_.unknown) SetLast(RefusalName(catalog::Refusal::kNotUnderstood), true);
@@ -373,8 +405,7 @@ bool Session::TryCache(TimePoint now) {
           break;
       }
     }
-    fill_ = std::make_unique<cache::Fill>(key_, *std::move(stamps), now,
-                                          config.cache_entry_bytes);
+    fill_ = std::make_unique<cache::Fill>(key_, *std::move(stamps), now, config.cache_entry_bytes);
   }
   ++shared_.statistics->misses;
   ++counts.calls;

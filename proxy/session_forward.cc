@@ -1,5 +1,6 @@
-// A request on its way to the server: lease, statements prepared again where they are missing, write
-// marks, and the messages themselves, with the client's statement names turned into the server's.
+// A request on its way to the server: lease, statements prepared again where they are missing,
+// write marks, and the messages themselves, with the client's statement names turned into the
+// server's.
 
 #include <algorithm>
 #include <cassert>
@@ -18,11 +19,6 @@ namespace {
 
 // Statements that one server connection keeps prepared for all its clients.
 constexpr size_t kMaxHeldStatements = 500;
-
-Error MissingStatement(std::string_view name) {
-  if (name.empty()) return {"26000", "unnamed prepared statement does not exist", "", ""};
-  return {"26000", "prepared statement \"" + std::string(name) + "\" does not exist", "", ""};
-}
 
 }  // namespace
 
@@ -53,8 +49,8 @@ void Session::OpenBatch() {
   ledger_.BeginBatch();
 }
 
-// Statements that the request names and the server connection does not hold are prepared there ahead of
-// it, described, and awaited. Returns true if there is something to await.
+// Statements that the request names and the server connection does not hold are prepared there
+// ahead of it, described, and awaited. Returns true if there is something to await.
 bool Session::Replay() {
   if (server_skips_ || request_.kind != Request::Kind::kExtended) {
     if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
@@ -83,9 +79,9 @@ bool Session::Replay() {
     const auto statement = FindStatement(name);
     if (statement == nullptr || statement->local()) continue;
     const pool::StatementId id = statement->prepared->id;
-    const bool held = name.empty() ? server_->unnamed_client == id_ &&
-                                         server_->unnamed_statement == id
-                                   : own_names_ || server_->FindStatement(id) != nullptr;
+    const bool held = name.empty()
+                          ? server_->unnamed_client == id_ && server_->unnamed_statement == id
+                          : own_names_ || server_->FindStatement(id) != nullptr;
     if (held) continue;
     ++shared_.statistics->replays;
     PrepareOnServer(name, statement);
@@ -95,14 +91,15 @@ bool Session::Replay() {
   return true;
 }
 
-// From here on the session's statements stand on its server connection under the client's own names, so
-// that EXECUTE, DEALLOCATE and pg_prepared_statements find what the client expects, and only that.
+// From here on the session's statements stand on its server connection under the client's own
+// names, so that EXECUTE, DEALLOCATE and pg_prepared_statements find what the client expects, and
+// only that.
 void Session::AdoptNames() {
   own_names_ = true;
   OpenBatch();
   const auto held = server_->statements();
   for (const auto& statement : held) {
-    CloseForUs("pgs_" + std::to_string(statement.id));
+    CloseForUs(pool::ServerName(statement.id));
     server_->DropStatement(statement.id);
   }
   for (const auto& [name, statement] : statements_) {
@@ -169,11 +166,12 @@ void Session::SendForcedError() {
   batch_open_ = false;
 }
 
-// The writers' half of the freshness protocol, and what the session will hold afterwards. Before any
-// byte is sent.
+// The writers' half of the freshness protocol, and what the session will hold afterwards. Before
+// any byte is sent.
 void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
+  if (plan.pin == catalog::Pin::kPreparedStatement) ForgetStatements();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable())) {
     DropFill();
   }
@@ -186,6 +184,8 @@ void Session::NoteEffects() {
   if (plan.environment_unknown && bypass_.empty()) {
     bypass_ = PinName(plan.pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan.pin);
   }
+  settings_unconfirmed_ |= plan.environment_unknown;
+  if (plan.names_unknown) names_known_ = false;
   if (plan.sets_isolation) isolation_known_ = false;
   if (plan.changes_catalog) MarkCatalogChange();
   batches_.back().may_change_catalog |= plan.may_change_catalog;
@@ -195,17 +195,36 @@ void Session::NoteEffects() {
     const bool everything =
         std::binary_search(plan.written_counters.begin(), plan.written_counters.end(), anything);
     if (everything) ++shared_.statistics->writes_to_anything;
-    // While the catalog is not to be relied on, a trigger or a cascade may have come that is not known.
+    // While the catalog is not to be relied on, a trigger or a cascade may have come that is not
+    // known.
     if (!everything && !database_->usable()) {
-      plan.written_counters.insert(std::lower_bound(plan.written_counters.begin(),
-                                                    plan.written_counters.end(), anything),
-                                   anything);
+      plan.written_counters.insert(
+          std::lower_bound(plan.written_counters.begin(), plan.written_counters.end(), anything),
+          anything);
     }
   }
   // Whether a transaction is open is known only while nothing is unanswered.
-  const bool open_block = status_ == pgwire::TransactionStatus::kInTransaction &&
-                          batches_.size() == 1;
+  const bool open_block =
+      status_ == pgwire::TransactionStatus::kInTransaction && batches_.size() == 1;
   ledger_.Write(plan.written_counters, !open_block || plan.may_commit);
+}
+
+// PREPARE, EXECUTE, DEALLOCATE and DISCARD, with the client's names on the server: what they name
+// is not known any more. If they fail, too much has been forgotten, and such a statement may do
+// anything.
+void Session::ForgetStatements() {
+  for (const auto& record : decision_.records) {
+    for (const sql::StatementInfo& statement : record->info().statements) {
+      const bool drops = statement.kind == sql::StatementKind::kDeallocate ||
+                         statement.kind == sql::StatementKind::kDiscard;
+      const bool all = statement.kind == sql::StatementKind::kDiscard || statement.name.empty();
+      if (drops && all) {
+        statements_.clear();
+      } else if (drops || statement.kind == sql::StatementKind::kPrepare) {
+        statements_.erase(statement.name);
+      }
+    }
+  }
 }
 
 // DDL and grants: in every database, since roles and their grants are the cluster's.
@@ -253,8 +272,8 @@ void Session::ForwardRaw(const Request::Message& message) {
   server_->out.Append(std::string_view(request_.bytes).substr(message.offset, message.size));
 }
 
-// The client's part of the statement's life is noted when it is sent, so that what follows in the same
-// pipeline can refer to it, and taken back if the server refuses.
+// The client's part of the statement's life is noted when it is sent, so that what follows in the
+// same pipeline can refer to it, and taken back if the server refuses.
 void Session::ForwardParse(const Request::Message& message) {
   const std::string_view body = request_.body(message);
   if (request_.IsPartial(message)) {
@@ -285,7 +304,7 @@ void Session::ForwardParse(const Request::Message& message) {
     if (statement->local()) return;
     while (server_->statements().size() >= kMaxHeldStatements) {
       const pool::StatementId oldest = server_->statements().front().id;
-      CloseForUs("pgs_" + std::to_string(oldest));
+      CloseForUs(pool::ServerName(oldest));
       server_->DropStatement(oldest);
     }
     // Under the shared name, and anew: what stands there may have been prepared before DDL.
@@ -314,26 +333,23 @@ void Session::ForwardBind(const Request::Message& message) {
   const pgwire::BindNames names = *pgwire::BindNames::Decode(body);
   if (names.portal.empty()) phantom_portal_ = false;
   local_portal_.clear();
-  Expect(Reply::kBind);
   const auto statement = FindStatement(names.statement);
-  if (names.statement.empty() || own_names_) {
-    if (statement == nullptr && !own_names_) {
-      if (!server_skips_) expected_.pop_back();
-      return ForceError(MissingStatement(names.statement));
-    }
-    return ForwardRaw(message);
+  if (own_names_ || server_skips_) {
+    ForwardRaw(message);
+    return Expect(Reply::kBind);
   }
-  if (!server_skips_ && (statement == nullptr || statement->local())) {
-    expected_.pop_back();
-    return ForceError(MissingStatement(names.statement));
+  if (statement == nullptr || statement->local()) return ForwardMissing(message, names.statement);
+  if (names.statement.empty()) {
+    ForwardRaw(message);
+    return Expect(Reply::kBind);
   }
-  if (server_skips_) return ForwardRaw(message);
   const pool::ServerConnection::Held* held = server_->FindStatement(statement->prepared->id);
   if (held != nullptr && held->description != 0 && statement->description &&
       *statement->description != held->description) {
-    expected_.pop_back();
     return ForceError({"0A000", "cached plan must not change result type", "", ""});
   }
+  Expect(Reply::kBind);
+  expected_.back().name = names.statement;
   const std::string& server_name = statement->prepared->server_name;
   const char* header = request_.bytes.data() + message.offset;
   const uint32_t length = LoadBig32(header + 1);
@@ -357,14 +373,26 @@ void Session::ForwardDescribe(const Request::Message& message) {
   if (own_names_ || server_skips_) {
     ForwardRaw(message);
   } else if (statement == nullptr || statement->local()) {
-    return ForceError(MissingStatement(describe.name));
+    return ForwardMissing(message, describe.name);
   } else {
     const std::string_view name =
         describe.name.empty() ? describe.name : std::string_view(statement->prepared->server_name);
     server_->out.Emit([&](std::string& to) { pgwire::Describe{'S', name}.Encode(to); });
   }
   Expect(Reply::kDescribeStatement);
-  if (!server_skips_) expected_.back().statement = statement;
+  if (server_skips_) return;
+  expected_.back().statement = statement;
+  if (!own_names_) expected_.back().name = describe.name;
+}
+
+// A Bind or Describe of a statement that the client does not have: the server does not have it
+// under that name either and says so itself, unless it could take the name for one of ours.
+void Session::ForwardMissing(const Request::Message& message, std::string_view name) {
+  if (name.empty() || name.starts_with(pool::kServerNamePrefix)) {
+    return ForceError(pool::MissingStatement(name));
+  }
+  ForwardRaw(message);
+  Expect(message.type == frontend::kBind ? Reply::kBind : Reply::kDescribeStatement);
 }
 
 void Session::ForwardExecute(const Request::Message& message) {
@@ -374,8 +402,8 @@ void Session::ForwardExecute(const Request::Message& message) {
   Expect(Reply::kExecute);
 }
 
-// The unnamed portal was bound and run to its end here, from the cache; the server knows nothing of it,
-// or has an older one. PostgreSQL would let it be described again; we say that it is gone.
+// The unnamed portal was bound and run to its end here, from the cache; the server knows nothing of
+// it, or has an older one. PostgreSQL would let it be described again; we say that it is gone.
 bool Session::RefersToPhantom(std::string_view portal) {
   if (!portal.empty() || !phantom_portal_) return false;
   ForceError({"34000", "portal \"\" does not exist", "", ""});
@@ -415,8 +443,8 @@ void Session::ForwardCopy() {
   if (!expected_.empty()) expected_.push_back({.kind = Reply::kCopyEnd});
 }
 
-// Makes the server raise an error at this place of the conversation, so that its transaction state is what
-// the client believes; the client is told ours.
+// Makes the server raise an error at this place of the conversation, so that its transaction state
+// is what the client believes; the client is told ours.
 void Session::ForceError(Error error) {
   if (server_skips_) return;
   server_->out.Emit([](std::string& to) { pgwire::Describe{'S', pool::kNoStatement}.Encode(to); });

@@ -1,5 +1,7 @@
 // What is answered here and never reaches the server: SHOW and SET of pgsidecar.*, and the console.
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "pgwire/frame.h"
@@ -22,8 +24,7 @@ LocalAnswer Failure(std::string sqlstate, std::string message, std::string hint 
 }
 
 LocalAnswer UnknownSetting(std::string_view name) {
-  return Failure("42704",
-                 "unrecognized configuration parameter \"" + std::string(name) + "\"",
+  return Failure("42704", "unrecognized configuration parameter \"" + std::string(name) + "\"",
                  "pgsidecar knows pgsidecar.last and pgsidecar.cache.");
 }
 
@@ -42,9 +43,6 @@ void Session::SetLast(std::string_view what, bool bypass) {
 // decision_.forced: the server has to fail with it.
 void Session::AnswerLocally() {
   if (state_ == SessionState::kConsole) {
-    const auto query = pgwire::Query::Decode(request_.body(request_.messages[0]));
-    if (!query.ok()) return Fatal(query.error());
-    console_sql_ = query->sql;
     wait_ = Wait::kConsole;
     return;
   }
@@ -139,13 +137,13 @@ LocalAnswer Session::RunLocal(std::string_view sql, bool describe_only) {
   answer.tag = "SHOW";
   if (describe_only) return answer;
   if (status_ == pgwire::TransactionStatus::kFailed) {
-    return Failure("25P02",
-                   "current transaction is aborted, commands ignored until end of transaction block");
+    return Failure(
+        "25P02", "current transaction is aborted, commands ignored until end of transaction block");
   }
   if (statement.name == kLast) {
     answer.rows = {{std::string(last_is_bypass_ ? "bypass: " : "") + std::string(last_)}};
   } else if (statement.name == kCache) {
-    answer.rows = {{cache_on_ ? "on" : "off"}};
+    answer.rows = {{settings_.cache() ? "on" : "off"}};
   } else {
     return UnknownSetting(statement.name);
   }
@@ -154,16 +152,16 @@ LocalAnswer Session::RunLocal(std::string_view sql, bool describe_only) {
 
 LocalAnswer Session::SetLocal(const sql::SettingChange& change) {
   if (change.name != kCache) return UnknownSetting(change.name);
-  if (change.local) {
-    return Failure("0A000", "SET LOCAL is not supported for pgsidecar.cache", "Use SET.");
-  }
   const std::string value = change.reset || !change.value ? "on" : *change.value;
   if (value != "on" && value != "off") {
-    return Failure("22023",
-                   "invalid value for parameter \"pgsidecar.cache\": \"" + value + "\"",
+    return Failure("22023", "invalid value for parameter \"pgsidecar.cache\": \"" + value + "\"",
                    "Available values: on, off.");
   }
-  cache_on_ = value == "on";
+  if (!change.local) {
+    settings_.SetCache(value == "on", in_transaction());
+  } else if (in_transaction()) {
+    settings_.SetCacheLocal(value == "on");
+  }
   LocalAnswer answer;
   answer.tag = change.reset ? "RESET" : "SET";
   return answer;
@@ -181,6 +179,22 @@ void Session::OnConsoleAnswer(const LocalAnswer& answer, TimePoint now) {
   Resume(now);
 }
 
+// What of the server's reports the analysis of a text depends on.
+void Session::CheckEncodings() {
+  const auto value = [this](std::string_view name) {
+    const auto it = told_parameters_.find(name);
+    return it == told_parameters_.end() ? std::string_view() : std::string_view(it->second);
+  };
+  // Encodings in which a byte of a character may be an ASCII byte (PostgreSQL:
+  // PG_ENCODING_BE_LAST).
+  constexpr std::array<std::string_view, 8> kUnsafe = {
+      "SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004", "MULE_INTERNAL"};
+  const std::string_view client = value("client_encoding");
+  analysis_holds_ = value("standard_conforming_strings") == "on" &&
+                    std::find(kUnsafe.begin(), kUnsafe.end(), client) == kUnsafe.end();
+  utf8_ = client == "UTF8" && value("server_encoding") == "UTF8";
+}
+
 // A server connection that the client has not used before may have other values of what the server
 // reports (after a reload of its configuration).
 void Session::SyncParameters() {
@@ -190,6 +204,7 @@ void Session::SyncParameters() {
     told_parameters_.insert_or_assign(name, value);
     client_out.Emit([&](std::string& to) { pgwire::ParameterStatus{name, value}.Encode(to); });
   }
+  CheckEncodings();
 }
 
 }  // namespace pgsidecar::proxy

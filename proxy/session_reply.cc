@@ -16,17 +16,41 @@ namespace backend = pgwire::backend_type;
 
 namespace {
 
-// Command tags of statements that change no row (PostgreSQL: cmdtaglist.h). Anything else is a write.
-constexpr std::array<std::string_view, 33> kHarmlessTags = {
-    "SELECT",       "BEGIN",          "COMMIT",           "ROLLBACK",
-    "START TRANSACTION", "SAVEPOINT", "RELEASE",          "SET",
-    "RESET",        "SHOW",           "PREPARE",          "DEALLOCATE",
-    "DEALLOCATE ALL", "DECLARE CURSOR", "FETCH",          "MOVE",
-    "CLOSE CURSOR", "CLOSE CURSOR ALL", "LISTEN",         "UNLISTEN",
-    "NOTIFY",       "EXPLAIN",        "COPY",             "LOCK TABLE",
-    "DISCARD",      "DISCARD ALL",    "ANALYZE",          "VACUUM",
-    "CHECKPOINT",   "LOAD",           "SET CONSTRAINTS",  "PREPARE TRANSACTION",
-    "ROLLBACK PREPARED"};
+// Command tags of statements that change no row (PostgreSQL: cmdtaglist.h). Anything else is a
+// write.
+constexpr std::array<std::string_view, 33> kHarmlessTags = {"SELECT",
+                                                            "BEGIN",
+                                                            "COMMIT",
+                                                            "ROLLBACK",
+                                                            "START TRANSACTION",
+                                                            "SAVEPOINT",
+                                                            "RELEASE",
+                                                            "SET",
+                                                            "RESET",
+                                                            "SHOW",
+                                                            "PREPARE",
+                                                            "DEALLOCATE",
+                                                            "DEALLOCATE ALL",
+                                                            "DECLARE CURSOR",
+                                                            "FETCH",
+                                                            "MOVE",
+                                                            "CLOSE CURSOR",
+                                                            "CLOSE CURSOR ALL",
+                                                            "LISTEN",
+                                                            "UNLISTEN",
+                                                            "NOTIFY",
+                                                            "EXPLAIN",
+                                                            "COPY",
+                                                            "LOCK TABLE",
+                                                            "DISCARD",
+                                                            "DISCARD ALL",
+                                                            "ANALYZE",
+                                                            "VACUUM",
+                                                            "CHECKPOINT",
+                                                            "LOAD",
+                                                            "SET CONSTRAINTS",
+                                                            "PREPARE TRANSACTION",
+                                                            "ROLLBACK PREPARED"};
 
 // "SELECT 5" is SELECT, "INSERT 0 1" is INSERT.
 bool IsHarmless(std::string_view tag) {
@@ -173,6 +197,9 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
       ledger_.WriteOldest(database_->counter());
       batches_.front().may_change_catalog = true;
     }
+    if (complete.ok() && (complete->tag == "COMMIT" || complete->tag == "ROLLBACK")) {
+      rolled_back_ = complete->tag == "ROLLBACK";
+    }
     if (!copy_extended_) copy_in_ = false;
   }
   if (!expected_.empty() && expected_.front().kind == Reply::kQuery) {
@@ -183,8 +210,8 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
   return Answered(Reply::kExecute, piece);
 }
 
-// COPY FROM STDIN begins. In the extended protocol the server ignores the Syncs that it finds among the
-// data, so those that were sent ahead will not be answered.
+// COPY FROM STDIN begins. In the extended protocol the server ignores the Syncs that it finds among
+// the data, so those that were sent ahead will not be answered.
 void Session::OnCopyIn() {
   copy_in_ = true;
   copy_extended_ = !expected_.empty() && expected_.front().kind == Reply::kExecute;
@@ -214,6 +241,7 @@ void Session::OnParameterStatus(const pgwire::Piece& piece) {
   if (!status.ok()) return Fatal(status.error());
   const bool is_new = server_->OnParameterStatus(status->name, status->value);
   told_parameters_.insert_or_assign(std::string(status->name), std::string(status->value));
+  CheckEncodings();
   if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty()) {
     // Not by a SET that we have seen: a reload of the server's configuration, or a function.
     environment_.reset();
@@ -234,11 +262,28 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   if (!expected_.empty() && expected_.front().kind == Reply::kForcedError) {
     if (state_ != SessionState::kDraining) SendError(*expected_.front().error);
   } else {
-    Pass(piece);
+    PassError(piece, *fields);
   }
   const bool simple = !expected_.empty() && (expected_.front().kind == Reply::kQuery ||
                                              expected_.front().kind == Reply::kFunctionCall);
   if (!simple) SkipToSync();
+}
+
+// The server names a missing statement by the name that it has there; the client knows another. It
+// is missing where its Parse has failed in the same pipeline.
+void Session::PassError(const pgwire::Piece& piece, const pgwire::ErrorFields& fields) {
+  const bool renamed = !expected_.empty() && !expected_.front().own &&
+                       (expected_.front().kind == Reply::kBind ||
+                        expected_.front().kind == Reply::kDescribeStatement) &&
+                       !expected_.front().name.empty() && fields.Find('C') == "26000";
+  if (!renamed) return Pass(piece);
+  const std::string message = pool::MissingStatement(expected_.front().name).message;
+  pgwire::ErrorFields renamed_fields = fields;
+  for (auto& [code, value] : renamed_fields.fields) {
+    if (code == 'M') value = message;
+  }
+  if (state_ == SessionState::kDraining) return;
+  client_out.Emit([&](std::string& to) { renamed_fields.Encode(to, backend::kErrorResponse); });
 }
 
 // After an error in the extended protocol the server ignores everything up to the next Sync.
@@ -312,12 +357,17 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     for (const auto& database : *shared_.databases) database->OnCatalogMayHaveChanged();
     Act(Action::kCatalogChanged);
   }
+  if (batches_.empty()) settings_unconfirmed_ = false;
   if (idle && batches_.empty()) {
     EndCatalogChange();
     isolation_known_ = environment_ && environment_->read_committed;
     phantom_portal_ = false;
     local_portal_.clear();
+    settings_.OnTransactionEnd(!rolled_back_);
+  } else if (rolled_back_ && !idle) {
+    settings_.OnRollbackToSavepoint();
   }
+  rolled_back_ = false;
   Pass(piece);
   return true;
 }

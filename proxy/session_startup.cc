@@ -43,8 +43,8 @@ void Session::ProcessStartup(std::string_view& input) {
     if (auto* message = std::get_if<pgwire::StartupMessage>(&*packet)) {
       return OnStartupMessage(std::move(*message));
     }
-    // SSLRequest or GSSENCRequest. What comes in the same segment was sent before our answer: somebody
-    // tries to slip bytes under an encryption that both ends would believe in.
+    // SSLRequest or GSSENCRequest. What comes in the same segment was sent before our answer:
+    // somebody tries to slip bytes under an encryption that both ends would believe in.
     if (!input.empty() || ++encryption_requests_ > kMaxEncryptionRequests) {
       return Fatal({"08P01", "unexpected data after an encryption request",
                     "The client has to wait for the answer.", ""});
@@ -89,10 +89,9 @@ void Session::OnLoginFailed(const Error& error, TimePoint) { Fatal(error); }
 // The client's half of the exchange: password and SASL messages go to the server as they are.
 void Session::ProcessLogin(std::string_view& input) {
   while (state_ == SessionState::kLoggingIn && server_ != nullptr && !login_over_) {
-    if (input.empty()) return;
+    // What is sent ahead of the server's challenge or verdict waits for it.
+    if (input.empty() || !answer_due_) return;
     if (input.front() != frontend::kPassword) {
-      // Sent ahead of the verdict, as a client may that expects no challenge; it waits.
-      if (!challenged_) return;
       return Fatal({"08P01", "expected password response, got another message type", "", ""});
     }
     pgwire::FrameHeader header;
@@ -107,9 +106,7 @@ void Session::ProcessLogin(std::string_view& input) {
     }
     const size_t total = pgwire::kHeaderBytes + header.body_bytes;
     if (input.size() < total) return;
-    if (!challenged_) {
-      return Fatal({"08P01", "unexpected password message: the server has not asked", "", ""});
-    }
+    answer_due_ = false;
     server_->out.Append(input.substr(0, total));
     input.remove_prefix(total);
   }
@@ -117,7 +114,8 @@ void Session::ProcessLogin(std::string_view& input) {
 
 // The server's half.
 void Session::OnLoginPiece(const pgwire::Piece& piece) {
-  if (!piece.first || !piece.last) return Fatal({"08P01", "oversized message during login", "", ""});
+  if (!piece.first || !piece.last)
+    return Fatal({"08P01", "oversized message during login", "", ""});
   switch (piece.type) {
     case backend::kAuthentication:
       return OnLoginAuthentication(piece.bytes);
@@ -153,6 +151,7 @@ void Session::OnLoginAuthentication(std::string_view bytes) {
   if (!message.ok()) return Fatal(message.error());
   if (message->request != pgwire::AuthenticationRequest::kOk) {
     challenged_ = true;
+    answer_due_ = message->request != pgwire::AuthenticationRequest::kSaslFinal;
   } else if (!challenged_ && !trusted_listener_ && !shared_.config->accept_unauthenticated) {
     // The server's pg_hba saw the proxy's address and trusted that; it never judged the client.
     return Fatal({"28000", "the server let the proxy in without asking who the client is",
@@ -162,8 +161,8 @@ void Session::OnLoginAuthentication(std::string_view bytes) {
   client_out.Append(bytes);
 }
 
-void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid,
-                         std::string cancel_key, TimePoint now) {
+void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std::string cancel_key,
+                         TimePoint now) {
   pool_ = pool;
   database_ = database;
   pid_ = pid;

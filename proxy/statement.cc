@@ -43,17 +43,35 @@ bool SetsIsolation(const sql::StatementInfo& statement) {
   return statement.isolation.has_value() || statement.kind == sql::StatementKind::kSet;
 }
 
+// SET TRANSACTION changes nothing but the transaction that is open.
+bool ChangesEnvironment(const sql::StatementInfo& statement) {
+  if (statement.kind != sql::StatementKind::kSet) return false;
+  return !(statement.isolation || !statement.settings.empty()) ||
+         std::any_of(statement.settings.begin(), statement.settings.end(),
+                     [](const sql::SettingChange& change) {
+                       return !change.local || !change.name.starts_with("transaction_");
+                     });
+}
+
+bool ChangesNames(const sql::StatementInfo& statement) {
+  return statement.kind == sql::StatementKind::kSet &&
+         std::any_of(statement.settings.begin(), statement.settings.end(),
+                     [](const sql::SettingChange& change) {
+                       return change.name.empty() || change.name == "search_path" ||
+                              change.name == "role" || change.name == "session_authorization";
+                     });
+}
+
 Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
              const catalog::NameContext& names) {
-  const catalog::Resolved resolved =
-      catalog::Resolve(statement, names, database.last_catalog());
+  const catalog::Resolved resolved = catalog::Resolve(statement, names, database.last_catalog());
   Plan plan;
   plan.refusal = resolved.refusal;
   plan.pin = resolved.pin;
   plan.changes_catalog = resolved.changes_catalog;
   plan.may_change_catalog = resolved.writes_anything;
-  plan.environment_unknown =
-      resolved.environment_unknown || statement.kind == sql::StatementKind::kSet;
+  plan.names_unknown = resolved.environment_unknown || ChangesNames(statement);
+  plan.environment_unknown = plan.names_unknown || ChangesEnvironment(statement);
   plan.may_commit = resolved.may_commit;
   plan.begins = statement.kind == sql::StatementKind::kBegin;
   plan.sets_isolation = SetsIsolation(statement);
@@ -94,6 +112,7 @@ Plan UnknownPlan(const Database& database, Refusal refusal) {
   plan.writes = true;
   plan.may_change_catalog = true;
   plan.environment_unknown = true;
+  plan.names_unknown = true;
   plan.may_commit = true;
   plan.sets_isolation = true;
   plan.written_counters = {database.counter()};
@@ -108,6 +127,7 @@ void Plan::Merge(const Plan& other) {
   changes_catalog |= other.changes_catalog;
   may_change_catalog |= other.may_change_catalog;
   environment_unknown |= other.environment_unknown;
+  names_unknown |= other.names_unknown;
   may_commit |= other.may_commit;
   sets_isolation |= other.sets_isolation;
   begins |= other.begins;
@@ -115,7 +135,9 @@ void Plan::Merge(const Plan& other) {
 }
 
 StatementRecord::StatementRecord(std::string text, std::shared_ptr<const sql::TextInfo> info)
-    : text_(std::move(text)), info_(std::move(info)) {}
+    : text_(std::move(text)),
+      info_(std::move(info)),
+      ascii_(std::none_of(text_.begin(), text_.end(), [](char c) { return (c & 0x80) != 0; })) {}
 
 const Plan& StatementRecord::PlanFor(const Database& database, const catalog::NameContext& names,
                                      uint64_t names_id) {

@@ -31,13 +31,16 @@ struct Plan {
   bool changes_catalog = false;
   bool may_change_catalog = false;  // a write to anything of which nothing is known
   bool environment_unknown = false;
+  bool names_unknown = false;  // afterwards; what an unqualified name means, or whose "$user" is
   bool may_commit = false;
-  bool sets_isolation = false;  // of the transaction that is open or begins, to something not modelled
-  bool begins = false;          // BEGIN among its statements
+  bool sets_isolation =
+      false;            // of the transaction that is open or begins, to something not modelled
+  bool begins = false;  // BEGIN among its statements
   std::vector<cache::CounterIndex> read_counters;     // the database's first; empty if refused
   std::vector<cache::CounterIndex> written_counters;  // sorted; the database's alone: anything
 
-  // Adds the effects of another text that runs in the same request. The answer of two is not cached.
+  // Adds the effects of another text that runs in the same request. The answer of two is not
+  // cached.
   void Merge(const Plan& other);
 };
 
@@ -62,6 +65,7 @@ class StatementRecord {
 
   const std::string& text() const { return text_; }
   const sql::TextInfo& info() const { return *info_; }
+  bool ascii() const { return ascii_; }
 
   // The plan under these names and the database's catalog of now; made if it is not remembered.
   // `names_id` identifies `names`. Valid until the next call.
@@ -80,6 +84,7 @@ class StatementRecord {
 
   std::string text_;
   std::shared_ptr<const sql::TextInfo> info_;
+  bool ascii_;
   std::vector<Remembered> plans_;
 };
 
@@ -102,7 +107,8 @@ class StatementBook {
   size_t bytes_ = 0;
   uint64_t analyses_ = 0;
   Order order_;
-  std::unordered_multimap<uint64_t, Order::iterator> index_;  // XXH3 of the text; the text is compared
+  std::unordered_multimap<uint64_t, Order::iterator>
+      index_;  // XXH3 of the text; the text is compared
 };
 
 }  // namespace pgsidecar::proxy

@@ -20,17 +20,17 @@ struct Statistics {
   uint64_t fills_stored = 0;
   uint64_t fills_abandoned = 0;
   uint64_t flights_followed = 0;
-  uint64_t writes = 0;          // requests that moved versions
+  uint64_t writes = 0;  // requests that moved versions
   uint64_t writes_to_anything = 0;
-  uint64_t replays = 0;         // statements prepared again on another server connection
+  uint64_t replays = 0;  // statements prepared again on another server connection
   uint64_t pins = 0;
   uint64_t cancels = 0;
-  uint64_t errors = 0;          // ended client connections by an error of ours
+  uint64_t errors = 0;  // ended client connections by an error of ours
   uint64_t bytes_from_clients = 0;
   uint64_t bytes_to_clients = 0;
   uint64_t bytes_from_servers = 0;
   uint64_t bytes_to_servers = 0;
-  uint64_t waits = 0;           // for a server connection
+  uint64_t waits = 0;  // for a server connection
   Duration wait_time{0};
   Duration server_time_saved{0};
 };

@@ -91,8 +91,8 @@ void Watch::OnIdleAgain(TimePoint now) {
   if (failure_ || (step_ != Step::kLoading && !answer_)) {
     const std::string reason = failure_ ? failure_->message : "the poll gave no answer";
     if (reason != last_error_) {
-      log::error("catalog query failed database={} reason={}: nothing is cached",
-                 database_->name(), reason);
+      log::error("catalog query failed database={} reason={}: nothing is cached", database_->name(),
+                 reason);
       last_error_ = reason;
     }
     database_->OnDisconnected();
@@ -135,8 +135,8 @@ void Watch::OnLoadedAndPolled() {
   Result<std::shared_ptr<const catalog::Catalog>> catalog = builder_->Finish();
   builder_.reset();
   if (!catalog.ok()) {
-    log::error("catalog not understood database={} reason={}: nothing is cached",
-               database_->name(), catalog.error().message);
+    log::error("catalog not understood database={} reason={}: nothing is cached", database_->name(),
+               catalog.error().message);
     return;
   }
   database_->OnLoaded(*std::move(catalog), fingerprint_before_, answer_->fingerprint,

@@ -1,10 +1,10 @@
 // What one client session has written and may be committing: the writers' half of the freshness
 // protocol.
 //
-// A batch is what ends with one ReadyForQuery. `written` is what the open transaction has written so
-// far; pending marks go up on all of it before the bytes of a batch that may commit are sent, and
-// come down, moving the versions, when the server has said ReadyForQuery for that batch, before the
-// client hears it. Every outcome moves them: an error is no proof that nothing was committed.
+// A batch is what ends with one ReadyForQuery. `written` is what the open transaction has written
+// so far; pending marks go up on all of it before the bytes of a batch that may commit are sent,
+// and come down, moving the versions, when the server has said ReadyForQuery for that batch, before
+// the client hears it. Every outcome moves them: an error is no proof that nothing was committed.
 //
 // Invariant: a counter is pending for a batch exactly once; Abandon hands every pending counter on.
 
@@ -30,8 +30,8 @@ class WriteLedger {
   void BeginBatch() { batches_.emplace_back(); }
   size_t open_batches() const { return batches_.size(); }
 
-  // The newest batch writes `counters` (sorted). If it may commit, everything that the transaction has
-  // written goes pending. To be called before the bytes are sent. REQUIRES: an open batch.
+  // The newest batch writes `counters` (sorted). If it may commit, everything that the transaction
+  // has written goes pending. To be called before the bytes are sent. REQUIRES: an open batch.
   void Write(std::span<const cache::CounterIndex> counters, bool may_commit);
 
   // The server's answer shows that the oldest batch has written, which its text did not.
@@ -47,8 +47,8 @@ class WriteLedger {
   // A Sync that the server ignores (COPY in progress): the oldest batch and the next are one.
   void MergeOldest();
 
-  // The server connection is lost: what is pending now, for whoever waits for the backend's end. The
-  // ledger is empty afterwards.
+  // The server connection is lost: what is pending now, for whoever waits for the backend's end.
+  // The ledger is empty afterwards.
   std::vector<cache::CounterIndex> Abandon();
 
   // Whether the transaction has written any of the counters that these stamps name.

@@ -53,6 +53,9 @@ void Walker::Column(const PgQuery__ColumnRef& column) {
     bool ok = false;
     const std::string_view name = StringOf(field, &ok);
     if (!ok) return out_.UnknownNode("column reference", field);
+    if (is_last && (name == "ctid" || name == "xmax" || name == "cmin" || name == "cmax")) {
+      out_.AddHazard(kHazardSystemColumn);
+    }
     if (!is_last) {
       out_.Schema(name);
     } else if (fields.size() > 1) {

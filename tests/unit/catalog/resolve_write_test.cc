@@ -100,6 +100,8 @@ TEST(ResolveWrite, TreesAndViews) {
       {"DELETE FROM rich_branches", "not_a_select writes=accounts,branches"},
       {"INSERT INTO remote VALUES (1)", kUnknown},
       {"UPDATE calling SET h = 1", kUnknown},
+      {"INSERT INTO view_default VALUES (1)", kUnknown},
+      {"DELETE FROM view_default", "not_a_select writes=branches"},
       {"UPDATE on_catalog SET relname = 'x'", "not_a_select anything"},
       {"DELETE FROM pg_class", "not_a_select anything catalog pin=function environment"},
       {"UPDATE pg_settings SET setting = 'x'",

@@ -39,6 +39,8 @@ CREATE FUNCTION app.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION app.total(accounts) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION app.born(date) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE VIEW calling AS SELECT harmless(aid) AS h FROM accounts;
+CREATE VIEW view_default AS SELECT * FROM branches;
+ALTER VIEW view_default ALTER COLUMN bbalance SET DEFAULT harmless(1);
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE TYPE pair AS (a int, b mood);
 CREATE TYPE floats AS RANGE (subtype = float8);
