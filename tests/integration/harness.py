@@ -350,4 +350,4 @@ class ServerCase(unittest.TestCase):
 def main():
     if not DIRECT and not os.access(BINARY, os.X_OK):
         sys.exit(f"no proxy at {BINARY}: build it, or set PGSIDECAR_BINARY")
-    unittest.main(verbosity=1)
+    unittest.main()
