@@ -75,8 +75,8 @@ Result<PollAnswer> ReadPollRow(Row row);
 // What a server connection holds right after its login, asked on that connection before a client
 // sees it, as one simple Query with one row.
 //   columns: environment (hash of every setting that can change a result; log_*, application_name,
-//            timeouts and the like left out), login_settings (hash of what ALTER ROLE and ALTER
-//            DATABASE gave this session; fixed for its life), search_path,
+//            timeouts and the like left out), login_settings (hash of the role's OID and what ALTER
+//            ROLE and ALTER DATABASE gave this session; fixed for its life), search_path,
 //            default_transaction_isolation, session_user, current_user, conf_load_time, database
 //            OID, row_security and whatever else forbids caching as a text ('' if nothing does)
 const std::string& ProbeQuery();

@@ -236,6 +236,20 @@ class Who(ServerCase):
             client.close()
             admin.execute("DROP OWNED BY again; DROP ROLE again")
 
+    def test_session_of_a_dropped_user_is_not_the_new_user_of_that_name(self):
+        admin = self.client()
+        admin.execute("CREATE ROLE twice LOGIN")
+        old = self.client(user="twice")
+        old.execute("SELECT 1")
+        admin.execute("DROP ROLE twice; CREATE ROLE twice LOGIN; GRANT SELECT ON granted TO twice")
+        try:
+            new = self.client(user="twice")
+            self.fill(new, "SELECT count(*) FROM granted")
+            self.assert_denied(old, "SELECT count(*) FROM granted")
+            self.read(new, "SELECT id FROM granted")
+        finally:
+            admin.execute("DROP OWNED BY twice; DROP ROLE twice")
+
     # 10
 
     def test_names_that_concatenate_alike(self):
