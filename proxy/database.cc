@@ -36,7 +36,10 @@ void Database::OnCatalogChangeEnds() {
   needs_recheck_ = true;
 }
 
-void Database::OnDisconnected() { connected_ = false; }
+void Database::OnDisconnected() {
+  connected_ = false;
+  gave_up_ = true;
+}
 
 void Database::Identify(const catalog::PollAnswer& answer) {
   const cache::DatabaseId id{Hash64(answer.system_identifier + "/" + answer.timeline),
@@ -89,6 +92,7 @@ bool Database::OnLoaded(std::shared_ptr<const catalog::Catalog> catalog, const s
     return false;
   }
   catalog_ = std::move(catalog);
+  gave_up_ = false;
   fingerprint_ = after;
   needs_recheck_ = false;
   ++catalog_version_;

@@ -51,6 +51,12 @@ class Database {
   bool usable() const {
     return connected_ && catalog_ != nullptr && !needs_recheck_ && changes_open_ == 0;
   }
+  // The first load is under way: it is worth waiting for, since without a catalog every statement
+  // may do anything and ties its session to one server connection.
+  bool awaits_first_load() const { return catalog_ == nullptr && !gave_up_; }
+  // The catalog has changed and is being looked at: soon the names that it does not know may be
+  // known.
+  bool reloads() const { return connected_ && needs_recheck_ && changes_open_ == 0; }
   // Nullptr before the first load.
   const catalog::Catalog* last_catalog() const { return catalog_.get(); }
   // Moves with each accepted catalog: what plans are remembered under.
@@ -80,6 +86,8 @@ class Database {
   bool TakeReloaded() { return std::exchange(reloaded_, false); }
   bool in_recovery() const { return in_recovery_; }
 
+  // Client sessions that are logged in to it.
+  size_t clients = 0;
   StatementBook book;
 
  private:
@@ -92,6 +100,7 @@ class Database {
   cache::CounterIndex counter_ = 0;
 
   bool connected_ = false;
+  bool gave_up_ = false;  // the first load has failed; later ones may not
   bool needs_recheck_ = false;
   int changes_open_ = 0;
   bool in_recovery_ = false;

@@ -135,6 +135,7 @@ void Hub::EndSession(Session* session) {
   if (session->pool() != nullptr) {
     session->pool()->Leave(session->id());
     --session->pool()->clients;
+    --session->database()->clients;
   }
   std::erase(waiting_logins_, session->id());
   sessions_.erase(session->id());
@@ -157,6 +158,7 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
     case Action::kCancelServer:
       return SendCancel(session->server());
     case Action::kCatalogChanged:
+      LeaveUnusedDatabases(now);
       EscalateAll(nullptr);
       return TickWatches(now);
     case Action::kWakeWaiters:
@@ -280,9 +282,10 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
 void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint now) {
   // Protocol 3.2 takes keys of up to 256 bytes; 3.0 has exactly four.
   const size_t key_bytes = server->cancel_key.size() > 4 ? 32 : 4;
+  Database* database = DatabaseNamed(server->pool->database(), now);
   ++server->pool->clients;
-  session->OnLoggedIn(server->pool, DatabaseNamed(server->pool->database(), now), server->pid,
-                      random_(key_bytes), now);
+  ++database->clients;
+  session->OnLoggedIn(server->pool, database, server->pid, random_(key_bytes), now);
   Settle(session, now);
 }
 
@@ -433,7 +436,7 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
   }
   if (watch != nullptr) {
     watch->OnIdleAgain(now);
-    OnWatched(watch);
+    OnWatched(watch, now);
   } else if (server->state() == ServerState::kProbing) {
     OnProbed(server, now);
   } else if (server->state() == ServerState::kSettling && server->cancels_in_flight == 0) {
@@ -449,6 +452,7 @@ void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
   if (Watch* watch = WatchOf(*server)) {
     watch->OnLost(server->error(), now);
     EscalateAll(nullptr);
+    WakeForCatalog(watch->database(), now);
   }
   Session* session = FindSession(server->client);
   if (session != nullptr) {
@@ -546,7 +550,10 @@ Watch* Hub::WatchOf(const ServerConnection& server) {
 void Hub::TickWatches(TimePoint now) {
   for (size_t i = 0; i < watches_.size(); ++i) {
     Watch& watch = *watches_[i];
-    if (watch.WantsConnection(now) && !draining_) {
+    // The upstream URL's own database is watched always: that is how it is known that the server is
+    // there.
+    const bool wanted = i == 0 || databases_[i]->clients > 0;
+    if (wanted && watch.WantsConnection(now) && !draining_) {
       pgwire::StartupMessage startup;
       startup.parameters = {{"user", config_->upstream.user},
                             {"database", databases_[i]->name()},
@@ -559,9 +566,26 @@ void Hub::TickWatches(TimePoint now) {
   }
 }
 
-void Hub::OnWatched(Watch* watch) {
+// DROP DATABASE, ALTER DATABASE ... RENAME and CREATE DATABASE ... TEMPLATE want nobody to be
+// connected there; what no client uses is left before they run.
+void Hub::LeaveUnusedDatabases(TimePoint now) {
+  for (size_t i = 0; i < databases_.size(); ++i) {
+    if (databases_[i]->clients > 0) continue;
+    for (const auto& [key, pool] : pools_) {
+      if (pool->database() != databases_[i]->name()) continue;
+      while (!pool->idle().empty()) CloseServer(pool->idle().back(), now);
+    }
+    if (ServerConnection* server = watches_[i]->server()) {
+      watches_[i]->OnLeft(now);
+      CloseServer(server, now);
+    }
+  }
+}
+
+void Hub::OnWatched(Watch* watch, TimePoint now) {
   Database* database = watch->database();
   if (watch->TakeMoved()) EscalateAll(database);
+  WakeForCatalog(database, now);
   if (!database->TakeReloaded()) return;
   // Live sessions have new settings without having been told.
   log::info("the server has reloaded its configuration database={}", database->name());
@@ -571,6 +595,21 @@ void Hub::OnWatched(Watch* watch) {
   for (const auto& [key, pool] : pools_) {
     if (pool->database() != database->name()) continue;
     for (ServerConnection* server : pool->idle()) server->environment.reset();
+  }
+}
+
+// Sessions that have waited for a load, whatever came of it.
+void Hub::WakeForCatalog(const Database* database, TimePoint now) {
+  if (database->awaits_first_load() || database->reloads()) return;
+  std::vector<ClientId> waiting;
+  for (const auto& [id, session] : sessions_) {
+    if (session->database() == database && session->waits_for_catalog()) waiting.push_back(id);
+  }
+  for (const ClientId id : waiting) {
+    if (Session* session = FindSession(id)) {
+      session->OnTick(now);
+      Settle(session, now);
+    }
   }
 }
 

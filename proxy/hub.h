@@ -149,7 +149,9 @@ class Hub {
   Database* DatabaseNamed(const std::string& name, TimePoint now);
   Watch* WatchOf(const pool::ServerConnection& server);
   void TickWatches(TimePoint now);
-  void OnWatched(Watch* watch);
+  void LeaveUnusedDatabases(TimePoint now);
+  void OnWatched(Watch* watch, TimePoint now);
+  void WakeForCatalog(const Database* database, TimePoint now);
   void EscalateAll(const Database* only);
   void EndOverdue(TimePoint now);
   void TrimPools(TimePoint now);

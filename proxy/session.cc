@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kMaxHeldInputBytes = 64 * 1024;
 // How long a vanished client's query may take to obey a cancel request.
 constexpr Duration kMaxDrainTime = std::chrono::seconds(5);
+// How long requests wait for the catalog of their database.
+constexpr Duration kMaxCatalogWait = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -94,8 +96,9 @@ void Session::ProcessRequests(std::string_view& input, TimePoint now) {
 
 // A wait is over: the request at hand goes on, and then what came behind it.
 void Session::Resume(TimePoint now) {
+  const bool undecided = wait_ == Wait::kCatalog;
   wait_ = Wait::kNone;
-  if (request_pending_) Continue(now);
+  if (request_pending_) undecided ? Decide(now) : Continue(now);
   if (wait_ == Wait::kNone) Process({}, now);
   MaybeRelease();
 }
@@ -257,7 +260,7 @@ void Session::OnFlightLanded(TimePoint now) {
 }
 
 void Session::OnCancelRequest(TimePoint now) {
-  if (wait_ != Wait::kLease && wait_ != Wait::kFlight) {
+  if (wait_ != Wait::kLease && wait_ != Wait::kFlight && wait_ != Wait::kCatalog) {
     if (server_ != nullptr && !expected_.empty()) Act(Action::kCancelServer);
     return;
   }
@@ -290,6 +293,10 @@ void Session::OnTick(TimePoint now) {
   if (wait_ == Wait::kLease && now - wait_since_ > config.query_wait_timeout) {
     return Fatal({"53300", "timed out while waiting for a server connection",
                   "query_wait_timeout has passed.", ""});
+  }
+  if (wait_ == Wait::kCatalog && ((!database_->awaits_first_load() && !database_->reloads()) ||
+                                  now - wait_since_ > kMaxCatalogWait)) {
+    return Resume(now);
   }
   if (wait_ == Wait::kFlight && now - wait_since_ > config.single_flight_wait) {
     shared_.flights->Leave(key_, id_);

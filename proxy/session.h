@@ -161,12 +161,14 @@ class Session {
   bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }
   TimePoint connected_at() const { return connected_at_; }
   const std::string& console_sql() const { return console_sql_; }
+  bool waits_for_catalog() const { return wait_ == Wait::kCatalog; }
   bool wants_console_answer() const { return wait_ == Wait::kConsole; }
 
  private:
   enum class Wait : uint8_t {
     kNone,
     kLogin,    // for the server's verdict
+    kCatalog,  // for the database's catalog to be loaded, the first time or again
     kLease,    // for a server connection
     kFlight,   // for another session's fill
     kReplay,   // for statements that are being prepared again
@@ -255,6 +257,7 @@ class Session {
   bool DecideQuery();
   bool DecideExtended();
   bool DecideCacheableForm();
+  bool WaitForReload(TimePoint now);
   void DecideRuns(const std::shared_ptr<ClientStatement>& statement);
   void MakePlan();
   std::string_view CacheRefusal() const;
@@ -393,6 +396,7 @@ class Session {
   // The cache.
   Digest key_{};
   std::string key_scratch_;
+  bool waited_for_catalog_ = false;    // the request has
   bool joined_ = false;                // the request has waited for a flight already
   std::unique_ptr<cache::Fill> fill_;  // for the request, once it is sent
   bool leading_ = false;

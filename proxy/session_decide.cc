@@ -47,8 +47,8 @@ Error OursMixed() {
 
 void Session::Begin(TimePoint now) {
   request_pending_ = true;
-  decision_ = Decision{};
   joined_ = false;
+  waited_for_catalog_ = false;
   if (request_.kind == Request::Kind::kTerminate) return Close();
   if (request_.kind == Request::Kind::kCopy) {
     ForwardCopy();
@@ -62,6 +62,11 @@ void Session::Begin(TimePoint now) {
     return Finish();
   }
   ++shared_.statistics->requests;
+  if (database_ != nullptr && database_->awaits_first_load()) {
+    wait_ = Wait::kCatalog;
+    wait_since_ = now;
+    return;
+  }
   Decide(now);
 }
 
@@ -71,6 +76,7 @@ void Session::Finish() {
 }
 
 void Session::Decide(TimePoint now) {
+  decision_ = Decision{};
   switch (request_.kind) {
     case Request::Kind::kQuery:
       if (!DecideQuery()) return;
@@ -81,8 +87,23 @@ void Session::Decide(TimePoint now) {
     default:  // a FunctionCall names a function by OID: nothing is known of it
       decision_.unknown = true;
   }
-  if (state_ == SessionState::kReady) MakePlan();
+  if (state_ == SessionState::kReady) {
+    MakePlan();
+    if (WaitForReload(now)) return;
+  }
   Continue(now);
+}
+
+// A statement that seems to run something unknown, while the catalog is being loaded again: it
+// would tie the session to its server connection for good, perhaps only because the table is new.
+bool Session::WaitForReload(TimePoint now) {
+  if (std::exchange(waited_for_catalog_, true) || pin_ != catalog::Pin::kNone ||
+      decision_.plan.pin != catalog::Pin::kFunction || !database_->reloads()) {
+    return false;
+  }
+  wait_ = Wait::kCatalog;
+  wait_since_ = now;
+  return true;
 }
 
 // The request has been decided; it goes as far as it can. Called again after each wait.
@@ -317,6 +338,10 @@ std::string_view Session::CacheRefusal() const {
   using catalog::Refusal;
   if (!shared_.config->cache || !settings_.cache()) return "cache_off";
   if (!bypass_.empty()) return bypass_;
+  // A name that is unknown to a catalog that is being loaded again may not be unknown for long.
+  const bool is_select = decision_.plan.refusal != Refusal::kNotASelect &&
+                         decision_.plan.refusal != Refusal::kMultipleStatements;
+  if (is_select && !database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
   if (decision_.plan.refusal != Refusal::kNone) return RefusalName(decision_.plan.refusal);
   if (!decision_.cacheable_form) return "protocol_form";
   if (!Quiet() || batch_open_) return "in_pipeline";
@@ -324,7 +349,6 @@ std::string_view Session::CacheRefusal() const {
   if (!isolation_known_) return "isolation_level";
   if (!environment_) return "settings_unknown";
   if (!environment_->uncacheable_because.empty()) return "session_settings";
-  if (!database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
   if (HasTimeWord()) return "time_word_in_parameter";
   if (decision_.statement != nullptr &&
       std::any_of(decision_.statement->prepared->parameter_types.begin(),

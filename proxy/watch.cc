@@ -43,6 +43,10 @@ void Watch::OnLost(const Error& error, TimePoint now) {
               database_->name(), error.sqlstate, error.message);
     last_error_ = error.message;
   }
+  OnLeft(now);
+}
+
+void Watch::OnLeft(TimePoint now) {
   server_ = nullptr;
   ready_ = false;
   step_ = Step::kIdle;

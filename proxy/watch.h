@@ -29,6 +29,8 @@ class Watch {
   void OnConnecting(pool::ServerConnection* server, TimePoint now);
   void OnLoggedIn();
   void OnLost(const Error& error, TimePoint now);
+  // The connection is being closed on purpose.
+  void OnLeft(TimePoint now);
 
   // Starts a poll if one is due: the interval has passed, or the database asks for a recheck.
   void Tick(TimePoint now);
