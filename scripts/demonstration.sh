@@ -14,8 +14,8 @@ demonstrate() {
     printf '%s\n' '\timing on'
     step 'heavy query' "$heavy"
     step 'the same again' "$heavy"
-    step 'UPDATE of one of its rows' "$update"
-    step 'the heavy query after it' "$heavy"
+    step 'UPDATE: invalidates the answer' "$update"
+    step 'the heavy query after that' "$heavy"
     step 'the same again' "$heavy"
   } | psql -X -q -A -t -v ON_ERROR_STOP=1 "$url" | awk -F'\t' '
     /^STEP\t/ { name = $2; timed = 0; next }
