@@ -38,7 +38,7 @@ Hub::Hub(const Config* config, Random random)
              .prepared = &prepared_,
              .statistics = &statistics_,
              .databases = &databases_};
-  DatabaseNamed(config->upstream.database, TimePoint{});
+  DatabaseNamed(config->upstream.database);
 }
 
 Hub::~Hub() = default;
@@ -282,9 +282,10 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
 void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint now) {
   // Protocol 3.2 takes keys of up to 256 bytes; 3.0 has exactly four.
   const size_t key_bytes = server->cancel_key.size() > 4 ? 32 : 4;
-  Database* database = DatabaseNamed(server->pool->database(), now);
+  Database* database = DatabaseNamed(server->pool->database());
   ++server->pool->clients;
   ++database->clients;
+  TickWatches(now);
   session->OnLoggedIn(server->pool, database, server->pid, random_(key_bytes), now);
   Settle(session, now);
 }
@@ -361,7 +362,7 @@ void Hub::PutBack(ServerConnection* server, TimePoint now) {
     if (!pool->waiters().empty()) Grow(pool, now);
     return;
   }
-  const Database* database = DatabaseNamed(pool->database(), now);
+  const Database* database = DatabaseNamed(pool->database());
   if (server->environment && server->environment->conf_load_time != database->conf_load_time() &&
       !database->conf_load_time().empty()) {
     server->environment.reset();
@@ -529,14 +530,13 @@ void Hub::ForwardCancel(const Session& from, TimePoint now) {
 
 // --- databases ---
 
-Database* Hub::DatabaseNamed(const std::string& name, TimePoint now) {
+Database* Hub::DatabaseNamed(const std::string& name) {
   for (const auto& database : databases_) {
     if (database->name() == name) return database.get();
   }
   databases_.push_back(std::make_unique<Database>(name, &versions_));
   watches_.push_back(
       std::make_unique<Watch>(databases_.back().get(), config_->catalog_poll_interval));
-  TickWatches(now);
   return databases_.back().get();
 }
 

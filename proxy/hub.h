@@ -146,7 +146,8 @@ class Hub {
   void SendCancel(pool::ServerConnection* server);
   void ForwardCancel(const Session& from, TimePoint now);
 
-  Database* DatabaseNamed(const std::string& name, TimePoint now);
+  // Known from now on, if it was not; watched from the next TickWatches on.
+  Database* DatabaseNamed(const std::string& name);
   Watch* WatchOf(const pool::ServerConnection& server);
   void TickWatches(TimePoint now);
   void LeaveUnusedDatabases(TimePoint now);
