@@ -25,7 +25,7 @@ namespace pgsidecar {
 class Outbox {
  public:
   // Pieces below this are cheaper to copy than to refer to.
-  static constexpr size_t kShareBytes = 16 * 1024;
+  static constexpr size_t kShareBytes = size_t{16} * 1024;
 
   bool empty() const { return bytes_ == 0; }
   size_t bytes() const { return bytes_; }

@@ -16,7 +16,7 @@
 namespace pgsidecar::net {
 namespace {
 
-constexpr size_t kReadBufferBytes = 64 * 1024;
+constexpr size_t kReadBufferBytes = size_t{64} * 1024;
 constexpr uint64_t kTickMs = 50;
 constexpr int kBacklog = 1024;
 // How long a client may take to read our last words.
@@ -474,6 +474,7 @@ bool Worker::WriteNow(Connection* connection, Outbox* out) {
   std::vector<std::string_view> all(connection->writing.pieces());
   all.resize(connection->writing.Peek(all));
   std::vector<uv_buf_t> blocks;
+  blocks.reserve(all.size());
   for (const std::string_view piece : all) {
     blocks.push_back(
         uv_buf_init(const_cast<char*>(piece.data()), static_cast<unsigned>(piece.size())));

@@ -25,8 +25,8 @@
 namespace pgsidecar::proxy {
 
 struct Request {
-  static constexpr size_t kMaxWholeBytes = 256 * 1024;
-  static constexpr size_t kMaxRequestBytes = 1024 * 1024;
+  static constexpr size_t kMaxWholeBytes = size_t{256} * 1024;
+  static constexpr size_t kMaxRequestBytes = size_t{1} << 20;
 
   enum class Kind : uint8_t { kQuery, kExtended, kFunctionCall, kCopy, kTerminate };
 

@@ -13,7 +13,7 @@ namespace pgsidecar::proxy {
 namespace {
 
 // What a client may have sent ahead while its session waits.
-constexpr size_t kMaxHeldInputBytes = 64 * 1024;
+constexpr size_t kMaxHeldInputBytes = size_t{64} * 1024;
 // How long a vanished client's query may take to obey a cancel request.
 constexpr Duration kMaxDrainTime = std::chrono::seconds(5);
 // How long requests wait for the catalog of their database.

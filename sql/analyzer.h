@@ -14,8 +14,8 @@
 
 namespace pgsidecar::sql {
 
-inline constexpr size_t kMaxAnalyzedBytes = 128 * 1024;
-inline constexpr size_t kAnalyzerStackBytes = 256 * 1024 * 1024;
+inline constexpr size_t kMaxAnalyzedBytes = size_t{128} * 1024;
+inline constexpr size_t kAnalyzerStackBytes = size_t{256} << 20;
 
 // Never fails: what it does not understand comes back as unknown.
 TextInfo Analyze(std::string_view text);
