@@ -380,7 +380,10 @@ class Session {
   std::optional<pool::Environment> environment_;
   std::string environment_key_;  // what of it goes into the key
   uint64_t names_id_ = 0;
-  bool names_known_ = true;            // the search_path and role are still those of environment_
+  bool names_known_ = true;  // the search_path and role are still those of environment_
+  // Something of which nothing is known has run, or has been bound to a cursor: only then can a
+  // FETCH do what the DECLARE did not say.
+  bool ran_unknown_ = false;
   bool settings_unconfirmed_ = false;  // a change of settings is under way
   bool analysis_holds_ =
       true;           // strings and encoding are such that a text means what the parser thinks

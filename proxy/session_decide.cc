@@ -317,7 +317,8 @@ void Session::MakePlan() {
     if (!analysis_holds_ || settings_unconfirmed_ || (!utf8_ && !record->ascii())) {
       decision_.unknown = true;
     }
-    const Plan& one = record->PlanFor(*database_, Names(), names_id);
+    Plan one = record->PlanFor(*database_, Names(), names_id);
+    if (!ran_unknown_ && record->info().IsSingle(sql::StatementKind::kFetch)) one.ClearWrites();
     if (std::exchange(first, false)) {
       plan = one;
     } else {

@@ -184,6 +184,7 @@ void Session::NoteEffects() {
   if (plan.environment_unknown && bypass_.empty()) {
     bypass_ = PinName(plan.pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan.pin);
   }
+  ran_unknown_ |= plan.may_change_catalog;
   settings_unconfirmed_ |= plan.environment_unknown;
   if (plan.names_unknown) names_known_ = false;
   if (plan.sets_isolation) isolation_known_ = false;

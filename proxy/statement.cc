@@ -134,6 +134,12 @@ void Plan::Merge(const Plan& other) {
   MergeCounters(written_counters, other.written_counters);
 }
 
+void Plan::ClearWrites() {
+  writes = false;
+  may_change_catalog = false;
+  written_counters.clear();
+}
+
 StatementRecord::StatementRecord(std::string text, std::shared_ptr<const sql::TextInfo> info)
     : text_(std::move(text)),
       info_(std::move(info)),

@@ -42,6 +42,7 @@ struct Plan {
   // Adds the effects of another text that runs in the same request. The answer of two is not
   // cached.
   void Merge(const Plan& other);
+  void ClearWrites();
 };
 
 // Of something whose text is not known: it may do anything.

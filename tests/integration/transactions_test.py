@@ -93,6 +93,16 @@ class Transactions(ServerCase):
         self.assertEqual(self.value(client), 180)
         client.execute("COMMIT")
 
+    def test_a_harmless_cursor_invalidates_nothing(self):
+        reader, fetcher = self.client(), self.client()
+        sql = "SELECT count(*) FROM t"
+        self.fill(reader, sql)
+        fetcher.execute("BEGIN; DECLARE harmless CURSOR FOR SELECT id FROM t")
+        fetcher.execute("FETCH 2 FROM harmless")
+        reader.execute(sql)
+        self.assert_last(reader, "hit")
+        fetcher.execute("COMMIT")
+
     def test_failed_transaction(self):
         client = self.client()
         self.fill(client, SUM)
