@@ -100,7 +100,7 @@ READS = {
     "audit": ["SELECT count(*) FROM audit", "SELECT count(*) FROM watched"],
     "stated": ["SELECT count(*) FROM stated_audit"],
     "late": ["SELECT count(*) FROM late_audit", "SELECT count(*) FROM late"],
-    "ruled": ["SELECT count(*) FROM ruled_to"],
+    "ruled": ["SELECT count(*) FROM ruled_to", "SELECT count(*) FROM ruled"],
 }
 
 # What is read, and the writes that each must show in it.
