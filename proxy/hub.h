@@ -98,6 +98,7 @@ class Hub {
   const Config& config() const { return *config_; }
   const Statistics& statistics() const { return statistics_; }
   const cache::Store& store() const { return store_; }
+  const cache::VersionTable& versions() const { return versions_; }
   const cache::SingleFlight& flights() const { return flights_; }
   // Drops everything that is cached, and what is being filled; returns how many entries that was.
   size_t Flush();
