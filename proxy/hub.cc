@@ -372,7 +372,7 @@ void Hub::KeepOrphans(Session* session, const ServerConnection& server) {
   std::vector<cache::CounterIndex> counters = session->TakeOrphanedWrites();
   if (counters.empty()) return;
   // Without a database there is no login, and without a login nothing is written.
-  session->database()->AddOrphan({server.pid, std::move(counters)});
+  session->database()->AddOrphan({.pid = server.pid, .counters = std::move(counters)});
 }
 
 // --- servers ---
