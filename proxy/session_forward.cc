@@ -20,6 +20,15 @@ namespace {
 // Statements that one server connection keeps prepared for all its clients.
 constexpr size_t kMaxHeldStatements = 500;
 
+// Whether the fill's stamps are of these counters. Those of an earlier plan may be others.
+bool DependsOn(const cache::Fill& fill, const std::vector<cache::CounterIndex>& counters) {
+  const auto stamps = fill.stamps();
+  return std::equal(stamps.begin(), stamps.end(), counters.begin(), counters.end(),
+                    [](const cache::Stamp& stamp, cache::CounterIndex counter) {
+                      return stamp.counter == counter;
+                    });
+}
+
 }  // namespace
 
 void Session::Forward(TimePoint now) {
@@ -172,7 +181,8 @@ void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
   if (plan.pin == catalog::Pin::kPreparedStatement) ForgetStatements();
-  if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable())) {
+  if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
+                           !DependsOn(*fill_, plan.read_counters))) {
     DropFill();
   }
   if (plan.pin != catalog::Pin::kNone && pin_ == catalog::Pin::kNone) {
