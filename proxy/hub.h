@@ -143,6 +143,8 @@ class Hub {
   void OnServerEvent(pool::ServerConnection* server, pool::ServerConnection::Event event,
                      TimePoint now);
   void FailWaiters(pool::Pool* pool, const Error& error, TimePoint now);
+  void Replace(pool::Pool* pool, bool may_grow, const Error& error, TimePoint now);
+  void LeaseAgain(Session* session, TimePoint now);
   void KeepOrphans(Session* session, const pool::ServerConnection& server);
   void SendCancel(pool::ServerConnection* server);
   void ForwardCancel(const Session& from, TimePoint now);

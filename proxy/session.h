@@ -161,6 +161,7 @@ class Session {
   bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }
   TimePoint connected_at() const { return connected_at_; }
   const std::string& console_sql() const { return console_sql_; }
+  bool waits_for_server() const { return wait_ == Wait::kLease && server_ == nullptr; }
   bool wants_console_answer() const { return wait_ == Wait::kConsole; }
 
  private:
