@@ -149,7 +149,8 @@ void Session::Close() {
 
   if (!expected_.empty() || batch_open_ || !batches_.empty()) Act(Action::kCancelServer);
   const bool halfway = logging_in || pin_ != catalog::Pin::kNone || copy_in_ ||
-                       server_said_fatal_ || reader_.rest_bytes() > 0 || !replies_.AtBoundary();
+                       server_said_fatal_ || reader_.rest_bytes() > 0 ||
+                       !server_->stream.AtBoundary();
   if (halfway) return ReleaseServer(Action::kDropServer);
   state_ = SessionState::kDraining;
   wait_since_ = TimePoint{};
@@ -166,8 +167,9 @@ void Session::Close() {
 void Session::OnClientGone(TimePoint) { Close(); }
 
 bool Session::MayRelease() const {
-  return server_ != nullptr && Quiet() && !batch_open_ && wait_ == Wait::kNone &&
-         !request_pending_ && reader_.rest_bytes() == 0 && replies_.AtBoundary();
+  return server_ != nullptr && !server_said_fatal_ && Quiet() && !batch_open_ &&
+         wait_ == Wait::kNone && !request_pending_ && reader_.rest_bytes() == 0 &&
+         server_->stream.AtBoundary();
 }
 
 void Session::MaybeRelease() {
@@ -211,7 +213,7 @@ void Session::Escalate(Database* database) { ledger_.Escalate(database->counter(
 void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   shared_.statistics->bytes_from_servers += bytes.size();
   Error error;
-  const bool ok = replies_.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
+  const bool ok = server_->stream.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
     if (state_ == SessionState::kLoggingIn) {
       OnLoginPiece(piece);
       return state_ == SessionState::kLoggingIn;
