@@ -346,6 +346,7 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     return false;
   }
   expected_.pop_front();
+  DropMarkers();
   copy_in_ = copy_extended_ = false;
   status_ = ready->status;
   const bool idle = status_ == pgwire::TransactionStatus::kIdle;
