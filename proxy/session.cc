@@ -175,6 +175,7 @@ bool Session::MayRelease() const {
 void Session::MaybeRelease() {
   const bool idle = status_ == pgwire::TransactionStatus::kIdle;
   if (state_ == SessionState::kDraining && MayRelease()) {
+    EndCatalogChange();  // what is open is rolled back
     ReleaseServer(idle ? Action::kRelease : Action::kReleaseDirty);
     state_ = SessionState::kClosed;
     return;
@@ -203,8 +204,11 @@ void Session::AbandonServer() {
 }
 
 void Session::EndCatalogChange() {
-  if (!std::exchange(catalog_change_open_, false)) return;
-  for (const auto& database : *shared_.databases) database->OnCatalogChangeEnds();
+  if (changing_.empty()) return;
+  for (Database* database : changing_) database->OnCatalogChangeEnds();
+  changing_.clear();
+  // One that was met meanwhile may have been loaded too early.
+  for (const auto& database : *shared_.databases) database->OnCatalogMayHaveChanged();
   Act(Action::kCatalogChanged);
 }
 

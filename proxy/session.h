@@ -386,9 +386,9 @@ class Session {
   std::string_view bypass_;  // why the session does not use the cache until it ends; a constant
   OwnSettings settings_;
   bool rolled_back_ = false;  // the last COMMIT or ROLLBACK that the server reported was a ROLLBACK
-  bool isolation_known_ = true;  // of the open transaction: READ COMMITTED
-  bool catalog_change_open_ = false;
-  bool phantom_portal_ = false;  // the unnamed portal was bound and run here, not on the server
+  bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
+  std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
+  bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server
   WriteLedger ledger_;
 
   // The cache.

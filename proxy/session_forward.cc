@@ -241,14 +241,15 @@ void Session::ForgetStatements() {
 void Session::MarkCatalogChange() {
   std::vector<cache::CounterIndex>& written = decision_.plan.written_counters;
   for (const auto& database : *shared_.databases) {
-    if (!catalog_change_open_) database->OnCatalogChangeBegins();
     written.push_back(database->counter());
+    if (std::find(changing_.begin(), changing_.end(), database.get()) != changing_.end()) continue;
+    database->OnCatalogChangeBegins();
+    changing_.push_back(database.get());
   }
   std::sort(written.begin(), written.end());
   written.erase(std::unique(written.begin(), written.end()), written.end());
   decision_.plan.writes = true;
-  if (!catalog_change_open_) Act(Action::kCatalogChanged);
-  catalog_change_open_ = true;
+  Act(Action::kCatalogChanged);
 }
 
 void Session::ForwardMessage(const Request::Message& message) {
