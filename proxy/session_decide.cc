@@ -38,6 +38,8 @@ bool MixesOurs(const sql::TextInfo& info) {
          std::any_of(info.statements.begin(), info.statements.end(), IsOurs);
 }
 
+Error ConsoleTakesQueries() { return {"0A000", "the console takes simple queries only", "", ""}; }
+
 Error OursMixed() {
   return {"0A000", "pgsidecar's own settings cannot be used together with other statements", "",
           "Send SET and SHOW of pgsidecar.* by themselves."};
@@ -79,6 +81,7 @@ void Session::Decide(TimePoint now) {
       if (!DecideExtended()) return;
       break;
     default:  // a FunctionCall names a function by OID: nothing is known of it
+      if (state_ == SessionState::kConsole) return Fatal(ConsoleTakesQueries());
       decision_.unknown = true;
   }
   if (state_ == SessionState::kReady) MakePlan();
@@ -109,7 +112,7 @@ void Session::Continue(TimePoint now) {
 
 // Returns false if the request cannot be read: the client has been told.
 bool Session::DecideQuery() {
-  if (request_.rest_bytes > 0) {  // longer than is analysed
+  if (request_.rest_bytes > 0 && state_ != SessionState::kConsole) {  // longer than is analysed
     decision_.unknown = true;
     return true;
   }
@@ -163,7 +166,7 @@ void Session::SetStatement(std::string_view name, std::shared_ptr<ClientStatemen
 // it binds. Returns false as DecideQuery does.
 bool Session::DecideExtended() {
   if (state_ == SessionState::kConsole) {
-    Fatal({"0A000", "the console takes simple queries only", "", ""});
+    Fatal(ConsoleTakesQueries());
     return false;
   }
   std::map<std::string, std::shared_ptr<ClientStatement>, std::less<>> parsed;
