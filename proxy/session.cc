@@ -77,7 +77,7 @@ void Session::ProcessRequests(std::string_view& input, TimePoint now) {
     if (reader_.rest_bytes() > 0) {
       if (input.empty()) return;
       const std::string_view part = reader_.TakeRest(input);
-      if (server_ != nullptr) server_->out.Append(part);
+      if (server_ != nullptr && rest_passes_) server_->out.Append(part);
       continue;
     }
     Error error;

@@ -343,6 +343,8 @@ class Session {
   Request request_;
   Decision decision_;
   bool request_pending_ = false;  // request_ is not finished
+  bool replay_failed_ = false;    // what the request needs could not be prepared
+  bool rest_passes_ = false;      // what is still to come of its last message goes to the server
   bool skip_to_sync_ = false;     // after an error of our own in the extended protocol
   pgwire::StartupMessage startup_;
   pgwire::CancelRequest cancel_request_;

@@ -49,6 +49,8 @@ Error OursMixed() {
 
 void Session::Begin(TimePoint now) {
   request_pending_ = true;
+  replay_failed_ = false;
+  rest_passes_ = false;
   decision_ = Decision{};
   joined_ = false;
   if (request_.kind == Request::Kind::kTerminate) return Close();

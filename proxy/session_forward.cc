@@ -281,6 +281,7 @@ void Session::ForwardMessage(const Request::Message& message) {
 
 void Session::ForwardRaw(const Request::Message& message) {
   server_->out.Append(std::string_view(request_.bytes).substr(message.offset, message.size));
+  rest_passes_ |= request_.IsPartial(message);
 }
 
 // The client's part of the statement's life is noted when it is sent, so that what follows in the
@@ -371,6 +372,7 @@ void Session::ForwardBind(const Request::Message& message) {
     to.append(server_name).push_back('\0');
     to.append(body.substr(names.bytes));
   });
+  rest_passes_ |= request_.IsPartial(message);
 }
 
 void Session::ForwardDescribe(const Request::Message& message) {
@@ -449,6 +451,7 @@ void Session::ForwardSync(const Request::Message& message) {
 void Session::ForwardCopy() {
   if (server_ == nullptr) return;
   server_->out.Append(request_.bytes);
+  rest_passes_ = true;
   if (!request_.copy_ended) return;
   copy_in_ = false;
   if (!expected_.empty()) expected_.push_back({.kind = Reply::kCopyEnd});
