@@ -126,6 +126,8 @@ void Session::PrepareOnServer(std::string_view name,
   const pool::PreparedStatement& prepared = *statement->prepared;
   const bool shared_name = !name.empty() && !own_names_;
   const std::string_view server_name = shared_name ? prepared.server_name : name;
+  // It may stand there all the same: a Close of ours may have been skipped after an error.
+  if (shared_name) CloseForUs(server_name);
   server_->out.Emit([&](std::string& to) {
     pgwire::Parse{server_name, prepared.sql, prepared.parameter_types}.Encode(to);
   });
@@ -287,6 +289,7 @@ void Session::ForwardRaw(const Request::Message& message) {
 // The client's part of the statement's life is noted when it is sent, so that what follows in the
 // same pipeline can refer to it, and taken back if the server refuses.
 void Session::ForwardParse(const Request::Message& message) {
+  if (server_skips_) return ForwardRaw(message);
   const std::string_view body = request_.body(message);
   if (request_.IsPartial(message)) {
     // Too long to be held. It is prepared under its own name, and the session keeps its connection.
