@@ -154,13 +154,7 @@ void Session::Close() {
   if (halfway) return ReleaseServer(Action::kDropServer);
   state_ = SessionState::kDraining;
   wait_since_ = TimePoint{};
-  if (batch_open_) {
-    server_->out.Emit(
-        [](std::string& to) { pgwire::EncodeEmpty(to, pgwire::frontend_type::kSync); });
-    server_skips_ = false;
-    Expect(Reply::kSync);
-    batch_open_ = false;
-  }
+  if (batch_open_) EndBatchOnServer();
   MaybeRelease();
 }
 
@@ -228,7 +222,7 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   if (state_ == SessionState::kDraining) client_out.Clear();
   if (state_ == SessionState::kLoggingIn && answer_due_) return Process({}, now);
   if (wait_ == Wait::kReplay && expected_.empty()) return Resume(now);
-  if (wait_ == Wait::kQuiet && Quiet()) return Resume(now);
+  if (wait_ == Wait::kQuiet && expected_.empty()) return Resume(now);
   MaybeRelease();
 }
 

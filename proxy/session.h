@@ -273,6 +273,8 @@ class Session {
   // --- session_forward.cc: the request on its way to the server ---
   void Forward(TimePoint now);
   bool Replay();
+  void PrepareMissing();
+  void EndBatchOnServer();
   void AdoptNames();
   void SendToServer();
   void OpenBatch();
@@ -309,6 +311,7 @@ class Session {
   void OnErrorResponse(const pgwire::Piece& piece);
   void PassError(const pgwire::Piece& piece, const pgwire::ErrorFields& fields);
   void OnCopyIn();
+  void MergeOldestBatch();
   void Pass(const pgwire::Piece& piece);
   void SkipToSync();
   void Restore(const Expected& skipped);

@@ -92,6 +92,12 @@ void Session::Decide(TimePoint now) {
 
 // The request has been decided; it goes as far as it can. Called again after each wait.
 void Session::Continue(TimePoint now) {
+  if (decision_.local && batch_open_) {
+    // The client has to end the batch that it has begun on the server, and this has its place in
+    // it.
+    decision_.local = false;
+    decision_.forced = OursMixed();
+  }
   if (decision_.local) {
     if (!Quiet()) {
       wait_ = Wait::kQuiet;
@@ -101,8 +107,10 @@ void Session::Continue(TimePoint now) {
     if (!decision_.forced) return;
     decision_.local = false;  // an error within a transaction: the server has to share it
   }
-  if (decision_.parses_known_name && !Quiet()) {
+  if (decision_.parses_known_name && !expected_.empty()) {
     wait_ = Wait::kQuiet;  // whether the name is taken depends on an answer that is still to come
+    if (batch_open_)
+      server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
     return;
   }
   if (!decision_.cache_tried && !decision_.forced) {

@@ -61,10 +61,16 @@ void Session::OpenBatch() {
 // Statements that the request names and the server connection does not hold are prepared there
 // ahead of it, described, and awaited. Returns true if there is something to await.
 bool Session::Replay() {
-  if (server_skips_ || request_.kind != Request::Kind::kExtended) {
-    if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
-    return !expected_.empty() && expected_.back().own;
-  }
+  if (server_skips_) return false;
+  const size_t before = expected_.size();
+  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
+  if (request_.kind == Request::Kind::kExtended) PrepareMissing();
+  if (expected_.size() == before) return false;
+  server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
+  return true;
+}
+
+void Session::PrepareMissing() {
   std::map<std::string, bool, std::less<>> parsed;
   std::vector<std::string> missing;
   for (const Request::Message& message : request_.messages) {
@@ -83,7 +89,6 @@ bool Session::Replay() {
     }
     if (!parsed.contains(name)) missing.emplace_back(name);
   }
-  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
   for (const std::string& name : missing) {
     const auto statement = FindStatement(name);
     if (statement == nullptr || statement->local()) continue;
@@ -95,9 +100,6 @@ bool Session::Replay() {
     ++shared_.statistics->replays;
     PrepareOnServer(name, statement);
   }
-  if (expected_.empty() || !expected_.back().own) return false;
-  server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
-  return true;
 }
 
 // From here on the session's statements stand on its server connection under the client's own
@@ -114,8 +116,13 @@ void Session::AdoptNames() {
   for (const auto& [name, statement] : statements_) {
     if (!statement->local()) PrepareOnServer(name, statement);
   }
-  if (request_.kind != Request::Kind::kExtended) {
-    server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
+}
+
+// Whether the request is DISCARD ALL or DEALLOCATE ALL where neither can fail.
+bool Session::DropsAllNames() const {
+  if (status_ != pgwire::TransactionStatus::kIdle || batch_open_ || !batches_.empty() ||
+      decision_.records.size() != 1 || decision_.records[0]->info().statements.size() != 1) {
+    return false;
   }
 }
 
@@ -169,8 +176,14 @@ void Session::SendToServer() {
 
 // In place of the request: an error, and the end of the request if the client has sent one.
 void Session::SendForcedError() {
+  // A Query is ignored as anything else is after an error, up to the Sync.
+  const bool ends = request_.kind == Request::Kind::kQuery ? !server_skips_ : request_.synced;
   ForceError(*decision_.forced);
-  if (request_.kind != Request::Kind::kQuery && !request_.synced) return;
+  if (ends) EndBatchOnServer();
+}
+
+// A Sync of ours, whose answer is the client's.
+void Session::EndBatchOnServer() {
   server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kSync); });
   server_skips_ = false;
   Expect(Reply::kSync);
