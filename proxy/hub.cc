@@ -496,10 +496,6 @@ void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
                          server->state() == ServerState::kLeased ||
                          server->state() == ServerState::kSettling;
   CloseServer(server, now);
-  if (pool != nullptr && !pool->waiters().empty() && !(had_lived && Grow(pool, now)) &&
-      pool->size() == 0) {
-    FailWaiters(pool, had_lived ? GoneError() : error, now);
-  }
   if (session != nullptr) Settle(session, now);
   Replace(pool, had_lived, had_lived ? GoneError() : error, now);
   LeaseAgain(FindSession(client), now);

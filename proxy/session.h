@@ -276,6 +276,7 @@ class Session {
   void PrepareMissing();
   void EndBatchOnServer();
   void AdoptNames();
+  bool DropsAllNames() const;
   void SendToServer();
   void OpenBatch();
   void NoteEffects();
@@ -364,7 +365,6 @@ class Session {
   pool::Pool* pool_ = nullptr;
   Database* database_ = nullptr;
   pool::ServerConnection* server_ = nullptr;
-  pgwire::MessageStream replies_;
   pgwire::TransactionStatus status_ = pgwire::TransactionStatus::kIdle;
   std::deque<Expected> expected_;
   std::deque<Batch> batches_;

@@ -38,8 +38,15 @@ void Session::Forward(TimePoint now) {
     return Act(Action::kLease);
   }
   if (Replay()) {
+    replay_failed_ = false;
     wait_ = Wait::kReplay;
     return;
+  }
+  if (replay_failed_ && server_skips_ && request_.kind != Request::Kind::kExtended) {
+    // What it needs could not be prepared, of which the client has been told; no Sync of its own
+    // will follow.
+    EndBatchOnServer();
+    return Finish();
   }
   SendToServer();
   Finish();
@@ -106,7 +113,9 @@ void Session::PrepareMissing() {
 // names, so that EXECUTE, DEALLOCATE and pg_prepared_statements find what the client expects, and
 // only that.
 void Session::AdoptNames() {
+  if (DropsAllNames()) statements_.clear();  // and be it one that cannot be prepared any more
   own_names_ = true;
+  if (pin_ == catalog::Pin::kNone) pin_ = catalog::Pin::kPreparedStatement;  // from now on
   OpenBatch();
   const auto held = server_->statements();
   for (const auto& statement : held) {
@@ -124,6 +133,10 @@ bool Session::DropsAllNames() const {
       decision_.records.size() != 1 || decision_.records[0]->info().statements.size() != 1) {
     return false;
   }
+  const sql::StatementInfo& statement = decision_.records[0]->info().statements[0];
+  return statement.kind == sql::StatementKind::kDiscard
+             ? statement.name == "ALL"
+             : statement.kind == sql::StatementKind::kDeallocate && statement.name.empty();
 }
 
 // Parse and Describe of ours: the answers are kept from the client, an error is not.

@@ -261,6 +261,7 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   if (!fields.ok()) return Fatal(fields.error());
   DropMarkers();
   copy_in_ = copy_extended_ = false;
+  replay_failed_ |= !expected_.empty() && expected_.front().own;
   if (IsFatal(*fields)) {
     server_said_fatal_ = true;
     return Pass(piece);
