@@ -79,7 +79,7 @@ void ServerConnection::StartQuery(std::string_view sql, OwnQuery::OnRow on_row,
 ServerConnection::Event ServerConnection::OnBytes(std::string_view bytes) {
   Event worst = Event::kNone;
   Error error;
-  const bool ok = stream_.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
+  const bool ok = stream.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
     if (!piece.first || !piece.last) {
       partial_row_.append(piece.bytes);
       if (!piece.last) return true;

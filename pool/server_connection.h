@@ -100,6 +100,8 @@ class ServerConnection {
 
   // --- what the session holds, kept by whoever changes it ---
   Outbox out;
+  // Of what the server sends, whoever reads it: a message may begin before a lease and end in it.
+  pgwire::MessageStream stream;
   Pool* pool = nullptr;  // that counts it; null before the probe, and for the proxy's own
   uint32_t pid = 0;
   std::string cancel_key;
@@ -138,7 +140,6 @@ class ServerConnection {
   pgwire::StartupMessage startup_;
   std::optional<OwnLogin> login_;
   OwnQuery query_;
-  pgwire::MessageStream stream_;
   std::string partial_row_;  // a row of an own query whose end has not come yet
   Error error_;
   std::map<std::string, std::string, std::less<>> parameters_;

@@ -59,8 +59,18 @@ void Database::Identify(const catalog::PollAnswer& answer) {
   ++catalog_version_;
 }
 
+std::vector<uint32_t> Database::AskForOrphans() {
+  std::vector<uint32_t> pids;
+  for (OrphanedWrites& orphan : orphans_) {
+    orphan.asked = true;
+    pids.push_back(orphan.pid);
+  }
+  return pids;
+}
+
 void Database::SettleOrphans(const std::vector<uint32_t>& alive, bool all) {
   std::erase_if(orphans_, [&](const OrphanedWrites& orphan) {
+    if (!all && !orphan.asked) return false;
     if (!all && std::find(alive.begin(), alive.end(), orphan.pid) != alive.end()) return false;
     for (const cache::CounterIndex counter : orphan.counters) versions_->EndWrite(counter);
     needs_recheck_ = true;  // it may have been DDL

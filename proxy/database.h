@@ -35,6 +35,7 @@ namespace pgsidecar::proxy {
 struct OrphanedWrites {
   uint32_t pid = 0;
   std::vector<cache::CounterIndex> counters;
+  bool asked = false;  // a poll has been sent that asks for the backend
 };
 
 class Database {
@@ -69,6 +70,9 @@ class Database {
 
   void AddOrphan(OrphanedWrites orphan) { orphans_.push_back(std::move(orphan)); }
   const std::vector<OrphanedWrites>& orphans() const { return orphans_; }
+  // The backends for which the poll that is sent now has to ask. A poll that was sent before a
+  // connection was lost says nothing of its backend.
+  std::vector<uint32_t> AskForOrphans();
 
   // --- for Watch ---
   bool needs_recheck() const { return needs_recheck_; }

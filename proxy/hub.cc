@@ -268,8 +268,11 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
     pool->Adopt(server);
     if (!server->challenged) pool->can_log_in = true;
   } else if (server->pool != pool) {
-    // Opened for a pool whose settings have changed in between.
-    return CloseServer(server, now);
+    // Opened for a pool whose settings have changed in between: so would be any other.
+    pool::Pool* opened_for = server->pool;
+    CloseServer(server, now);
+    Replace(opened_for, false, GoneError(), now);
+    return LeaseAgain(session, now);
   }
   if (session != nullptr && session->state() == SessionState::kLoggingIn) {
     return CompleteLogin(session, server, now);
@@ -310,6 +313,23 @@ bool Hub::Grow(pool::Pool* pool, TimePoint now) {
   return true;
 }
 
+// A connection has been closed. Those who wait for one of `pool` (null: of none) get another if
+// that may be opened; if none is left they are told. A login may have room now.
+void Hub::Replace(pool::Pool* pool, bool may_grow, const Error& error, TimePoint now) {
+  if (pool != nullptr && !pool->waiters().empty() && !(may_grow && Grow(pool, now)) &&
+      pool->size() == 0) {
+    FailWaiters(pool, error, now);
+  }
+  NextLogin(now);
+}
+
+// What was to be the session's connection has been closed before it was given.
+void Hub::LeaseAgain(Session* session, TimePoint now) {
+  if (session == nullptr || !session->waits_for_server()) return;
+  session->pool()->Leave(session->id());
+  Lease(session, now);
+}
+
 void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   while (!pool->waiters().empty()) {
     Session* session = FindSession(pool->NextWaiter());
@@ -329,6 +349,12 @@ void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
 }
 
 void Hub::Give(ServerConnection* server, Session* session, TimePoint now) {
+  if (!session->waits_for_server()) {  // cancelled while the connection was being probed
+    server->client = 0;
+    if (server->state() != ServerState::kIdle) server->MoveTo(ServerState::kIdle);
+    return PutBack(server, now);
+  }
+  server->pool->Leave(session->id());
   server->MoveTo(ServerState::kLeased);
   session->OnLeased(server, now);
   Settle(session, now);
@@ -340,7 +366,11 @@ void Hub::TakeBack(Session* session, Action how, TimePoint now) {
   KeepOrphans(session, *server);
   session->OnServerTaken();
   server->client = 0;
-  if (how == Action::kDropServer) return CloseServer(server, now);
+  if (how == Action::kDropServer) {
+    pool::Pool* pool = server->pool;
+    CloseServer(server, now);
+    return Replace(pool, !draining_, GoneError(), now);
+  }
   if (how == Action::kRelease && server->cancels_in_flight == 0) {
     server->MoveTo(ServerState::kIdle);
     return PutBack(server, now);
@@ -359,8 +389,7 @@ void Hub::PutBack(ServerConnection* server, TimePoint now) {
       now - server->created_at > config_->server_lifetime && (pool->can_log_in || pool->size() > 1);
   if (draining_ || surplus || old) {
     CloseServer(server, now);
-    if (!pool->waiters().empty()) Grow(pool, now);
-    return;
+    return Replace(pool, !draining_, GoneError(), now);
   }
   const Database* database = DatabaseNamed(pool->database());
   if (server->environment && server->environment->conf_load_time != database->conf_load_time() &&
@@ -379,7 +408,7 @@ void Hub::KeepOrphans(Session* session, const ServerConnection& server) {
   std::vector<cache::CounterIndex> counters = session->TakeOrphanedWrites();
   if (counters.empty()) return;
   // Without a database there is no login, and without a login nothing is written.
-  session->database()->AddOrphan({server.pid, std::move(counters)});
+  session->database()->AddOrphan({.pid = server.pid, .counters = std::move(counters)});
 }
 
 // --- servers ---
@@ -391,7 +420,10 @@ void Hub::OnServerConnected(ServerId id, TimePoint now) {
     session->OnLoginServer(server, now);
     return Settle(session, now);
   }
-  if (WatchOf(*server) == nullptr && server->pool == nullptr) return CloseServer(server, now);
+  if (WatchOf(*server) == nullptr && server->pool == nullptr) {
+    CloseServer(server, now);
+    return NextLogin(now);
+  }
   server->MoveTo(ServerState::kLoggingIn);
   const UpstreamUrl& upstream = config_->upstream;
   const std::string* user = server->startup().Find("user");
@@ -455,12 +487,13 @@ void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
     EscalateAll(nullptr);
     WakeForCatalog(watch->database(), now);
   }
-  Session* session = FindSession(server->client);
+  const ClientId client = server->client;
+  Session* session = FindSession(client);
   if (session != nullptr) {
     if (session->server() == server) {
       session->OnServerLost(error, now);
       KeepOrphans(session, *server);
-    } else {
+    } else if (session->state() == SessionState::kLoggingIn) {
       session->OnLoginFailed(error, now);
     }
   }
@@ -471,12 +504,9 @@ void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
                          server->state() == ServerState::kLeased ||
                          server->state() == ServerState::kSettling;
   CloseServer(server, now);
-  if (pool != nullptr && !pool->waiters().empty() && !(had_lived && Grow(pool, now)) &&
-      pool->size() == 0) {
-    FailWaiters(pool, had_lived ? GoneError() : error, now);
-  }
   if (session != nullptr) Settle(session, now);
-  NextLogin(now);
+  Replace(pool, had_lived, had_lived ? GoneError() : error, now);
+  LeaseAgain(FindSession(client), now);
 }
 
 void Hub::CloseServer(ServerConnection* server, TimePoint) {

@@ -98,6 +98,7 @@ class Hub {
   const Config& config() const { return *config_; }
   const Statistics& statistics() const { return statistics_; }
   const cache::Store& store() const { return store_; }
+  const cache::VersionTable& versions() const { return versions_; }
   const cache::SingleFlight& flights() const { return flights_; }
   // Drops everything that is cached, and what is being filled; returns how many entries that was.
   size_t Flush();
@@ -142,6 +143,8 @@ class Hub {
   void OnServerEvent(pool::ServerConnection* server, pool::ServerConnection::Event event,
                      TimePoint now);
   void FailWaiters(pool::Pool* pool, const Error& error, TimePoint now);
+  void Replace(pool::Pool* pool, bool may_grow, const Error& error, TimePoint now);
+  void LeaseAgain(Session* session, TimePoint now);
   void KeepOrphans(Session* session, const pool::ServerConnection& server);
   void SendCancel(pool::ServerConnection* server);
   void ForwardCancel(const Session& from, TimePoint now);

@@ -79,7 +79,7 @@ void Session::ProcessRequests(std::string_view& input, TimePoint now) {
     if (reader_.rest_bytes() > 0) {
       if (input.empty()) return;
       const std::string_view part = reader_.TakeRest(input);
-      if (server_ != nullptr) server_->out.Append(part);
+      if (server_ != nullptr && rest_passes_) server_->out.Append(part);
       continue;
     }
     Error error;
@@ -152,30 +152,27 @@ void Session::Close() {
 
   if (!expected_.empty() || batch_open_ || !batches_.empty()) Act(Action::kCancelServer);
   const bool halfway = logging_in || pin_ != catalog::Pin::kNone || copy_in_ ||
-                       server_said_fatal_ || reader_.rest_bytes() > 0 || !replies_.AtBoundary();
+                       server_said_fatal_ || reader_.rest_bytes() > 0 ||
+                       !server_->stream.AtBoundary();
   if (halfway) return ReleaseServer(Action::kDropServer);
   state_ = SessionState::kDraining;
   wait_since_ = TimePoint{};
-  if (batch_open_) {
-    server_->out.Emit(
-        [](std::string& to) { pgwire::EncodeEmpty(to, pgwire::frontend_type::kSync); });
-    server_skips_ = false;
-    Expect(Reply::kSync);
-    batch_open_ = false;
-  }
+  if (batch_open_) EndBatchOnServer();
   MaybeRelease();
 }
 
 void Session::OnClientGone(TimePoint) { Close(); }
 
 bool Session::MayRelease() const {
-  return server_ != nullptr && Quiet() && !batch_open_ && wait_ == Wait::kNone &&
-         !request_pending_ && reader_.rest_bytes() == 0 && replies_.AtBoundary();
+  return server_ != nullptr && !server_said_fatal_ && Quiet() && !batch_open_ &&
+         wait_ == Wait::kNone && !request_pending_ && reader_.rest_bytes() == 0 &&
+         server_->stream.AtBoundary();
 }
 
 void Session::MaybeRelease() {
   const bool idle = status_ == pgwire::TransactionStatus::kIdle;
   if (state_ == SessionState::kDraining && MayRelease()) {
+    EndCatalogChange();  // what is open is rolled back
     ReleaseServer(idle ? Action::kRelease : Action::kReleaseDirty);
     state_ = SessionState::kClosed;
     return;
@@ -204,8 +201,11 @@ void Session::AbandonServer() {
 }
 
 void Session::EndCatalogChange() {
-  if (!std::exchange(catalog_change_open_, false)) return;
-  for (const auto& database : *shared_.databases) database->OnCatalogChangeEnds();
+  if (changing_.empty()) return;
+  for (Database* database : changing_) database->OnCatalogChangeEnds();
+  changing_.clear();
+  // One that was met meanwhile may have been loaded too early.
+  for (const auto& database : *shared_.databases) database->OnCatalogMayHaveChanged();
   Act(Action::kCatalogChanged);
 }
 
@@ -214,7 +214,7 @@ void Session::Escalate(Database* database) { ledger_.Escalate(database->counter(
 void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   shared_.statistics->bytes_from_servers += bytes.size();
   Error error;
-  const bool ok = replies_.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
+  const bool ok = server_->stream.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
     if (state_ == SessionState::kLoggingIn) {
       OnLoginPiece(piece);
       return state_ == SessionState::kLoggingIn;
@@ -225,7 +225,7 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   if (state_ == SessionState::kDraining) client_out.Clear();
   if (state_ == SessionState::kLoggingIn && answer_due_) return Process({}, now);
   if (wait_ == Wait::kReplay && expected_.empty()) return Resume(now);
-  if (wait_ == Wait::kQuiet && Quiet()) return Resume(now);
+  if (wait_ == Wait::kQuiet && expected_.empty()) return Resume(now);
   MaybeRelease();
 }
 

@@ -162,6 +162,7 @@ class Session {
   TimePoint connected_at() const { return connected_at_; }
   const std::string& console_sql() const { return console_sql_; }
   bool waits_for_catalog() const { return wait_ == Wait::kCatalog; }
+  bool waits_for_server() const { return wait_ == Wait::kLease && server_ == nullptr; }
   bool wants_console_answer() const { return wait_ == Wait::kConsole; }
 
  private:
@@ -275,7 +276,10 @@ class Session {
   // --- session_forward.cc: the request on its way to the server ---
   void Forward(TimePoint now);
   bool Replay();
+  void PrepareMissing();
+  void EndBatchOnServer();
   void AdoptNames();
+  bool DropsAllNames() const;
   void SendToServer();
   void OpenBatch();
   void NoteEffects();
@@ -311,6 +315,7 @@ class Session {
   void OnErrorResponse(const pgwire::Piece& piece);
   void PassError(const pgwire::Piece& piece, const pgwire::ErrorFields& fields);
   void OnCopyIn();
+  void MergeOldestBatch();
   void Pass(const pgwire::Piece& piece);
   void SkipToSync();
   void Restore(const Expected& skipped);
@@ -345,6 +350,8 @@ class Session {
   Request request_;
   Decision decision_;
   bool request_pending_ = false;  // request_ is not finished
+  bool replay_failed_ = false;    // what the request needs could not be prepared
+  bool rest_passes_ = false;      // what is still to come of its last message goes to the server
   bool skip_to_sync_ = false;     // after an error of our own in the extended protocol
   pgwire::StartupMessage startup_;
   pgwire::CancelRequest cancel_request_;
@@ -361,7 +368,6 @@ class Session {
   pool::Pool* pool_ = nullptr;
   Database* database_ = nullptr;
   pool::ServerConnection* server_ = nullptr;
-  pgwire::MessageStream replies_;
   pgwire::TransactionStatus status_ = pgwire::TransactionStatus::kIdle;
   std::deque<Expected> expected_;
   std::deque<Batch> batches_;
@@ -391,9 +397,9 @@ class Session {
   std::string_view bypass_;  // why the session does not use the cache until it ends; a constant
   OwnSettings settings_;
   bool rolled_back_ = false;  // the last COMMIT or ROLLBACK that the server reported was a ROLLBACK
-  bool isolation_known_ = true;  // of the open transaction: READ COMMITTED
-  bool catalog_change_open_ = false;
-  bool phantom_portal_ = false;  // the unnamed portal was bound and run here, not on the server
+  bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
+  std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
+  bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server
   WriteLedger ledger_;
 
   // The cache.

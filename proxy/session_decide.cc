@@ -38,6 +38,8 @@ bool MixesOurs(const sql::TextInfo& info) {
          std::any_of(info.statements.begin(), info.statements.end(), IsOurs);
 }
 
+Error ConsoleTakesQueries() { return {"0A000", "the console takes simple queries only", "", ""}; }
+
 Error OursMixed() {
   return {"0A000", "pgsidecar's own settings cannot be used together with other statements", "",
           "Send SET and SHOW of pgsidecar.* by themselves."};
@@ -47,6 +49,8 @@ Error OursMixed() {
 
 void Session::Begin(TimePoint now) {
   request_pending_ = true;
+  replay_failed_ = false;
+  rest_passes_ = false;
   joined_ = false;
   waited_for_catalog_ = false;
   if (request_.kind == Request::Kind::kTerminate) return Close();
@@ -85,6 +89,7 @@ void Session::Decide(TimePoint now) {
       if (!DecideExtended()) return;
       break;
     default:  // a FunctionCall names a function by OID: nothing is known of it
+      if (state_ == SessionState::kConsole) return Fatal(ConsoleTakesQueries());
       decision_.unknown = true;
   }
   if (state_ == SessionState::kReady) {
@@ -108,6 +113,12 @@ bool Session::WaitForReload(TimePoint now) {
 
 // The request has been decided; it goes as far as it can. Called again after each wait.
 void Session::Continue(TimePoint now) {
+  if (decision_.local && batch_open_) {
+    // The client has to end the batch that it has begun on the server, and this has its place in
+    // it.
+    decision_.local = false;
+    decision_.forced = OursMixed();
+  }
   if (decision_.local) {
     if (!Quiet()) {
       wait_ = Wait::kQuiet;
@@ -117,8 +128,10 @@ void Session::Continue(TimePoint now) {
     if (!decision_.forced) return;
     decision_.local = false;  // an error within a transaction: the server has to share it
   }
-  if (decision_.parses_known_name && !Quiet()) {
+  if (decision_.parses_known_name && !expected_.empty()) {
     wait_ = Wait::kQuiet;  // whether the name is taken depends on an answer that is still to come
+    if (batch_open_)
+      server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
     return;
   }
   if (!decision_.cache_tried && !decision_.forced) {
@@ -130,7 +143,7 @@ void Session::Continue(TimePoint now) {
 
 // Returns false if the request cannot be read: the client has been told.
 bool Session::DecideQuery() {
-  if (request_.rest_bytes > 0) {  // longer than is analysed
+  if (request_.rest_bytes > 0 && state_ != SessionState::kConsole) {  // longer than is analysed
     decision_.unknown = true;
     return true;
   }
@@ -184,7 +197,7 @@ void Session::SetStatement(std::string_view name, std::shared_ptr<ClientStatemen
 // it binds. Returns false as DecideQuery does.
 bool Session::DecideExtended() {
   if (state_ == SessionState::kConsole) {
-    Fatal({"0A000", "the console takes simple queries only", "", ""});
+    Fatal(ConsoleTakesQueries());
     return false;
   }
   std::map<std::string, std::shared_ptr<ClientStatement>, std::less<>> parsed;

@@ -20,6 +20,15 @@ namespace {
 // Statements that one server connection keeps prepared for all its clients.
 constexpr size_t kMaxHeldStatements = 500;
 
+// Whether the fill's stamps are of these counters. Those of an earlier plan may be others.
+bool DependsOn(const cache::Fill& fill, const std::vector<cache::CounterIndex>& counters) {
+  const auto stamps = fill.stamps();
+  return std::equal(stamps.begin(), stamps.end(), counters.begin(), counters.end(),
+                    [](const cache::Stamp& stamp, cache::CounterIndex counter) {
+                      return stamp.counter == counter;
+                    });
+}
+
 }  // namespace
 
 void Session::Forward(TimePoint now) {
@@ -29,8 +38,15 @@ void Session::Forward(TimePoint now) {
     return Act(Action::kLease);
   }
   if (Replay()) {
+    replay_failed_ = false;
     wait_ = Wait::kReplay;
     return;
+  }
+  if (replay_failed_ && server_skips_ && request_.kind != Request::Kind::kExtended) {
+    // What it needs could not be prepared, of which the client has been told; no Sync of its own
+    // will follow.
+    EndBatchOnServer();
+    return Finish();
   }
   SendToServer();
   Finish();
@@ -52,10 +68,16 @@ void Session::OpenBatch() {
 // Statements that the request names and the server connection does not hold are prepared there
 // ahead of it, described, and awaited. Returns true if there is something to await.
 bool Session::Replay() {
-  if (server_skips_ || request_.kind != Request::Kind::kExtended) {
-    if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
-    return !expected_.empty() && expected_.back().own;
-  }
+  if (server_skips_) return false;
+  const size_t before = expected_.size();
+  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
+  if (request_.kind == Request::Kind::kExtended) PrepareMissing();
+  if (expected_.size() == before) return false;
+  server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
+  return true;
+}
+
+void Session::PrepareMissing() {
   std::map<std::string, bool, std::less<>> parsed;
   std::vector<std::string> missing;
   for (const Request::Message& message : request_.messages) {
@@ -74,7 +96,6 @@ bool Session::Replay() {
     }
     if (!parsed.contains(name)) missing.emplace_back(name);
   }
-  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
   for (const std::string& name : missing) {
     const auto statement = FindStatement(name);
     if (statement == nullptr || statement->local()) continue;
@@ -86,16 +107,15 @@ bool Session::Replay() {
     ++shared_.statistics->replays;
     PrepareOnServer(name, statement);
   }
-  if (expected_.empty() || !expected_.back().own) return false;
-  server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
-  return true;
 }
 
 // From here on the session's statements stand on its server connection under the client's own
 // names, so that EXECUTE, DEALLOCATE and pg_prepared_statements find what the client expects, and
 // only that.
 void Session::AdoptNames() {
+  if (DropsAllNames()) statements_.clear();  // and be it one that cannot be prepared any more
   own_names_ = true;
+  if (pin_ == catalog::Pin::kNone) pin_ = catalog::Pin::kPreparedStatement;  // from now on
   OpenBatch();
   const auto held = server_->statements();
   for (const auto& statement : held) {
@@ -105,9 +125,18 @@ void Session::AdoptNames() {
   for (const auto& [name, statement] : statements_) {
     if (!statement->local()) PrepareOnServer(name, statement);
   }
-  if (request_.kind != Request::Kind::kExtended) {
-    server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
+}
+
+// Whether the request is DISCARD ALL or DEALLOCATE ALL where neither can fail.
+bool Session::DropsAllNames() const {
+  if (status_ != pgwire::TransactionStatus::kIdle || batch_open_ || !batches_.empty() ||
+      decision_.records.size() != 1 || decision_.records[0]->info().statements.size() != 1) {
+    return false;
   }
+  const sql::StatementInfo& statement = decision_.records[0]->info().statements[0];
+  return statement.kind == sql::StatementKind::kDiscard
+             ? statement.name == "ALL"
+             : statement.kind == sql::StatementKind::kDeallocate && statement.name.empty();
 }
 
 // Parse and Describe of ours: the answers are kept from the client, an error is not.
@@ -117,6 +146,8 @@ void Session::PrepareOnServer(std::string_view name,
   const pool::PreparedStatement& prepared = *statement->prepared;
   const bool shared_name = !name.empty() && !own_names_;
   const std::string_view server_name = shared_name ? prepared.server_name : name;
+  // It may stand there all the same: a Close of ours may have been skipped after an error.
+  if (shared_name) CloseForUs(server_name);
   server_->out.Emit([&](std::string& to) {
     pgwire::Parse{server_name, prepared.sql, prepared.parameter_types}.Encode(to);
   });
@@ -158,8 +189,14 @@ void Session::SendToServer() {
 
 // In place of the request: an error, and the end of the request if the client has sent one.
 void Session::SendForcedError() {
+  // A Query is ignored as anything else is after an error, up to the Sync.
+  const bool ends = request_.kind == Request::Kind::kQuery ? !server_skips_ : request_.synced;
   ForceError(*decision_.forced);
-  if (request_.kind != Request::Kind::kQuery && !request_.synced) return;
+  if (ends) EndBatchOnServer();
+}
+
+// A Sync of ours, whose answer is the client's.
+void Session::EndBatchOnServer() {
   server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kSync); });
   server_skips_ = false;
   Expect(Reply::kSync);
@@ -172,7 +209,8 @@ void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
   if (plan.pin == catalog::Pin::kPreparedStatement) ForgetStatements();
-  if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable())) {
+  if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
+                           !DependsOn(*fill_, plan.read_counters))) {
     DropFill();
   }
   if (plan.pin != catalog::Pin::kNone && pin_ == catalog::Pin::kNone) {
@@ -232,14 +270,15 @@ void Session::ForgetStatements() {
 void Session::MarkCatalogChange() {
   std::vector<cache::CounterIndex>& written = decision_.plan.written_counters;
   for (const auto& database : *shared_.databases) {
-    if (!catalog_change_open_) database->OnCatalogChangeBegins();
     written.push_back(database->counter());
+    if (std::find(changing_.begin(), changing_.end(), database.get()) != changing_.end()) continue;
+    database->OnCatalogChangeBegins();
+    changing_.push_back(database.get());
   }
   std::sort(written.begin(), written.end());
   written.erase(std::unique(written.begin(), written.end()), written.end());
   decision_.plan.writes = true;
-  if (!catalog_change_open_) Act(Action::kCatalogChanged);
-  catalog_change_open_ = true;
+  Act(Action::kCatalogChanged);
 }
 
 void Session::ForwardMessage(const Request::Message& message) {
@@ -271,11 +310,13 @@ void Session::ForwardMessage(const Request::Message& message) {
 
 void Session::ForwardRaw(const Request::Message& message) {
   server_->out.Append(std::string_view(request_.bytes).substr(message.offset, message.size));
+  rest_passes_ |= request_.IsPartial(message);
 }
 
 // The client's part of the statement's life is noted when it is sent, so that what follows in the
 // same pipeline can refer to it, and taken back if the server refuses.
 void Session::ForwardParse(const Request::Message& message) {
+  if (server_skips_) return ForwardRaw(message);
   const std::string_view body = request_.body(message);
   if (request_.IsPartial(message)) {
     // Too long to be held. It is prepared under its own name, and the session keeps its connection.
@@ -361,6 +402,7 @@ void Session::ForwardBind(const Request::Message& message) {
     to.append(server_name).push_back('\0');
     to.append(body.substr(names.bytes));
   });
+  rest_passes_ |= request_.IsPartial(message);
 }
 
 void Session::ForwardDescribe(const Request::Message& message) {
@@ -439,6 +481,7 @@ void Session::ForwardSync(const Request::Message& message) {
 void Session::ForwardCopy() {
   if (server_ == nullptr) return;
   server_->out.Append(request_.bytes);
+  rest_passes_ = true;
   if (!request_.copy_ended) return;
   copy_in_ = false;
   if (!expected_.empty()) expected_.push_back({.kind = Reply::kCopyEnd});

@@ -222,18 +222,24 @@ void Session::OnCopyIn() {
       continue;
     }
     it = expected_.erase(it);
-    if (batches_.size() > 1) {
-      Batch oldest = std::move(batches_.front());
-      batches_.pop_front();
-      batches_.front().may_change_catalog |= oldest.may_change_catalog;
-      ledger_.MergeOldest();
-    } else {
-      batch_open_ = true;
-    }
+    MergeOldestBatch();
   }
   // The data and its end may have been sent already.
   copy_in_ = std::none_of(expected_.begin(), expected_.end(),
                           [](const Expected& e) { return e.kind == Reply::kCopyEnd; });
+}
+
+// What was to end the oldest batch has been ignored by the server: it goes on.
+void Session::MergeOldestBatch() {
+  if (batches_.size() < 2) {
+    batch_open_ = true;
+    return;
+  }
+  Batch oldest = std::move(batches_.front());
+  batches_.pop_front();
+  LandFlight(oldest);
+  batches_.front().may_change_catalog |= oldest.may_change_catalog;
+  ledger_.MergeOldest();
 }
 
 void Session::OnParameterStatus(const pgwire::Piece& piece) {
@@ -255,6 +261,7 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   if (!fields.ok()) return Fatal(fields.error());
   DropMarkers();
   copy_in_ = copy_extended_ = false;
+  replay_failed_ |= !expected_.empty() && expected_.front().own;
   if (IsFatal(*fields)) {
     server_said_fatal_ = true;
     return Pass(piece);
@@ -292,6 +299,9 @@ void Session::SkipToSync() {
   while (!expected_.empty() && expected_.front().kind != Reply::kSync) {
     skipped.push_back(std::move(expected_.front()));
     expected_.pop_front();
+    // A Query, too, is ignored, and will not end its batch.
+    const Reply kind = skipped.back().kind;
+    if (kind == Reply::kQuery || kind == Reply::kFunctionCall) MergeOldestBatch();
   }
   server_skips_ = expected_.empty() && batch_open_;
   for (auto it = skipped.rbegin(); it != skipped.rend(); ++it) Restore(*it);
@@ -346,6 +356,7 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     return false;
   }
   expected_.pop_front();
+  DropMarkers();
   copy_in_ = copy_extended_ = false;
   status_ = ready->status;
   const bool idle = status_ == pgwire::TransactionStatus::kIdle;

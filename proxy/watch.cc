@@ -82,10 +82,8 @@ bool Watch::TakeMoved() { return std::exchange(moved_, false); }
 void Watch::Poll(Step step) {
   step_ = step;
   answer_.reset();
-  std::vector<uint32_t> pids;
-  for (const OrphanedWrites& orphan : database_->orphans()) pids.push_back(orphan.pid);
   server_->StartQuery(
-      catalog::PollQuery(pids),
+      catalog::PollQuery(database_->AskForOrphans()),
       [this](size_t, catalog::Row row) {
         Result<catalog::PollAnswer> answer = catalog::ReadPollRow(row);
         if (answer.ok()) answer_ = *std::move(answer);

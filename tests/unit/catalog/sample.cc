@@ -55,7 +55,7 @@ std::string Names(std::string_view word, const std::vector<Oid>& oids, const Cat
 
 }  // namespace
 
-void AddSampleRows(CatalogBuilder& builder) {
+void ForEachSampleRow(const std::function<void(size_t result_set, Row row)>& on_row) {
   std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "sample.rows");
   if (!file) std::abort();
   size_t result_set = 0;
@@ -66,8 +66,12 @@ void AddSampleRows(CatalogBuilder& builder) {
     }
     const auto fields = Fields(line);
     std::vector<std::optional<std::string_view>> row(fields.begin(), fields.end());
-    builder.AddRow(result_set, row);
+    on_row(result_set, row);
   }
+}
+
+void AddSampleRows(CatalogBuilder& builder) {
+  ForEachSampleRow([&](size_t result_set, Row row) { builder.AddRow(result_set, row); });
 }
 
 const Catalog& Sample() {

@@ -4,6 +4,7 @@
 #ifndef PGSIDECAR_TESTS_UNIT_CATALOG_SAMPLE_H_
 #define PGSIDECAR_TESTS_UNIT_CATALOG_SAMPLE_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,7 +14,9 @@
 
 namespace pgsidecar::catalog {
 
-// Feeds tests/unit/catalog/sample.rows to `builder`.
+// Every row of tests/unit/catalog/sample.rows, result set by result set.
+void ForEachSampleRow(const std::function<void(size_t result_set, Row row)>& on_row);
+// Feeds them to `builder`.
 void AddSampleRows(CatalogBuilder& builder);
 const Catalog& Sample();
 

@@ -1,0 +1,475 @@
+#include "tests/unit/proxy/fake_server.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <regex>
+
+#include "catalog/catalog.h"
+#include "pgwire/backend.h"
+#include "pgwire/frame.h"
+#include "pgwire/frontend.h"
+#include "tests/unit/catalog/sample.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+using namespace pgwire;  // NOLINT
+
+namespace frontend = frontend_type;
+namespace backend = backend_type;
+
+constexpr uint32_t kInt4 = 23;
+
+// The answer to a catalog load, without its ReadyForQuery.
+const std::string& LoadAnswer() {
+  static const std::string answer = [] {
+    std::vector<std::string> sets(32);
+    size_t count = 0;
+    catalog::ForEachSampleRow([&](size_t set, catalog::Row row) {
+      DataRow{{row.begin(), row.end()}}.Encode(sets.at(set));
+      count = std::max(count, set + 1);
+    });
+    std::string all;
+    for (size_t set = 0; set < count; ++set) {
+      RowDescription{}.Encode(all);
+      all += sets[set];
+      CommandComplete{"SELECT 0"}.Encode(all);
+    }
+    return all;
+  }();
+  return answer;
+}
+
+int ToInt(const std::string& text, const std::vector<std::string>& parameters) {
+  if (text.front() != '$') return std::stoi(text);
+  return std::stoi(parameters.at(std::stoul(text.substr(1)) - 1));
+}
+
+const std::regex& SelectForm() {
+  static const std::regex form(R"(SELECT bbalance FROM branches WHERE bid = (\$?\d+))");
+  return form;
+}
+
+const std::regex& UpdateForm() {
+  static const std::regex form(R"(UPDATE branches SET bbalance = (\$?\d+) WHERE bid = (\$?\d+))");
+  return form;
+}
+
+bool ReturnsRows(const std::string& sql) { return sql.starts_with("SELECT"); }
+
+}  // namespace
+
+FakeDatabase::FakeDatabase() {
+  for (int id = 1; id <= 4; ++id) {
+    balances[id] = 0;
+    history[id] = {0};
+  }
+}
+
+int FakeDatabase::IndexOf(int id, int value) const {
+  const std::vector<int>& values = history.at(id);
+  const auto it = std::find(values.begin(), values.end(), value);
+  return it == values.end() ? -1 : static_cast<int>(it - values.begin());
+}
+
+FakeBackend::FakeBackend(FakeDatabase* database) : database_(database), pid_(++database->last_pid) {
+  database_->alive.insert(pid_);
+}
+
+FakeBackend::~FakeBackend() { Die(); }
+
+void FakeBackend::Die() {
+  if (std::exchange(dead_, true)) return;
+  RollBack();
+  database_->alive.erase(pid_);
+}
+
+void FakeBackend::Cancel() {
+  const std::string next = NextMessage();
+  if (!next.empty() && (next.front() == frontend::kQuery || next.front() == frontend::kExecute)) {
+    cancelled_ = true;
+  }
+}
+
+std::string FakeBackend::NextMessage() const {
+  FrameHeader header;
+  Error error;
+  if (!logged_in_ || ReadFrontendHeader(inbox_, &header, &error) != FrameStatus::kMessage ||
+      inbox_.size() < kHeaderBytes + header.body_bytes) {
+    return "";
+  }
+  std::string text(1, header.type);
+  if (header.type == frontend::kQuery) {
+    text += " " + inbox_.substr(kHeaderBytes, header.body_bytes - 1);
+  }
+  return text;
+}
+
+bool FakeBackend::Step() {
+  if (dead_) return false;
+  if (!logged_in_) {
+    uint32_t total = 0;
+    Error error;
+    if (ReadStartupLength(inbox_, &total, &error) == FrameStatus::kMessage &&
+        inbox_.size() >= total) {
+      Login(inbox_.substr(0, total));
+      inbox_.erase(0, total);
+      return true;
+    }
+  } else {
+    FrameHeader header;
+    Error error;
+    const FrameStatus status = ReadFrontendHeader(inbox_, &header, &error);
+    if (status == FrameStatus::kError) {
+      Fail("08P01", "FATAL: the proxy broke the protocol");
+      Flush();
+      Die();
+      return true;
+    }
+    const size_t total = kHeaderBytes + header.body_bytes;
+    if (status == FrameStatus::kMessage && inbox_.size() >= total) {
+      ++database_->handled;
+      const std::string message = inbox_.substr(0, total);
+      inbox_.erase(0, total);
+      Handle(header.type, std::string_view(message).substr(kHeaderBytes));
+      return true;
+    }
+  }
+  if (!disconnected_) return false;
+  Die();
+  return true;
+}
+
+void FakeBackend::Login(std::string_view) {
+  logged_in_ = true;
+  Authentication{}.Encode(unflushed_);
+  ParameterStatus{"server_version", "15.0"}.Encode(unflushed_);
+  ParameterStatus{"server_encoding", "UTF8"}.Encode(unflushed_);
+  ParameterStatus{"client_encoding", "UTF8"}.Encode(unflushed_);
+  ParameterStatus{"standard_conforming_strings", "on"}.Encode(unflushed_);
+  BackendKeyData{pid_, cancel_key()}.Encode(unflushed_);
+  Ready();
+}
+
+void FakeBackend::Empty(char type) { EndMessage(unflushed_, BeginMessage(unflushed_, type)); }
+
+void FakeBackend::Flush() {
+  if (!disconnected_) out += unflushed_;
+  unflushed_.clear();
+}
+
+void FakeBackend::Ready() {
+  ReadyForQuery{static_cast<TransactionStatus>(status_)}.Encode(unflushed_);
+  Flush();
+}
+
+void FakeBackend::Complete(std::string_view tag) { CommandComplete{tag}.Encode(unflushed_); }
+
+void FakeBackend::Row(const std::vector<std::string>& values) {
+  DataRow{{values.begin(), values.end()}}.Encode(unflushed_);
+}
+
+void FakeBackend::Fail(const std::string& sqlstate, const std::string& message) {
+  const std::string severity = message.starts_with("FATAL") ? "FATAL" : "ERROR";
+  EncodeError(unflushed_, severity, {sqlstate, message, "", ""});
+}
+
+void FakeBackend::Commit() {
+  for (const auto& [id, value] : written_) {
+    database_->balances[id] = value;
+    database_->history[id].push_back(value);
+  }
+  if (std::exchange(changed_catalog_, false)) ++database_->catalog_changes;
+  RollBack();
+}
+
+// What the transaction has written is dropped: after a commit it stands in the database.
+void FakeBackend::RollBack() {
+  for (const auto& [id, value] : written_) database_->locks.erase(id);
+  written_.clear();
+  portals_.clear();
+  changed_catalog_ = false;
+}
+
+std::optional<int> FakeBackend::Balance(int id) const {
+  if (const auto own = written_.find(id); own != written_.end()) return own->second;
+  const auto row = database_->balances.find(id);
+  return row == database_->balances.end() ? std::nullopt : std::optional(row->second);
+}
+
+FakeBackend::Outcome FakeBackend::Update(int id, int value) {
+  if (!database_->balances.contains(id)) return {"UPDATE 0", {}, ""};
+  const auto lock = database_->locks.find(id);
+  if (lock != database_->locks.end() && lock->second != pid_) {
+    return {"", {}, "55P03", "could not obtain lock on row"};
+  }
+  database_->locks[id] = pid_;
+  written_[id] = value;
+  return {"UPDATE 1", {}, ""};
+}
+
+// What a Parse would say.
+FakeBackend::Outcome FakeBackend::Check(const std::string& sql) const {
+  const bool ends = sql == "COMMIT" || sql == "ROLLBACK";
+  if (status_ == 'E' && !ends) return {"", {}, "25P02", "current transaction is aborted"};
+  std::smatch match;
+  if (sql == "SELECT x FROM gone" && !database_->gone_exists) {
+    return {"", {}, "42P01", "relation \"gone\" does not exist"};
+  }
+  const bool known = ends || sql == "BEGIN" || sql == "DISCARD ALL" || sql.starts_with("SET ") ||
+                     sql.starts_with("CREATE TABLE") || sql == "SELECT x FROM gone" ||
+                     sql == "SELECT harmless(1)" || sql == "COPY branches FROM STDIN" ||
+                     std::regex_match(sql, match, SelectForm()) ||
+                     std::regex_match(sql, match, UpdateForm());
+  if (!known) return {"", {}, "42601", "syntax error"};
+  return {"", {}, ""};
+}
+
+FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
+                                      const std::vector<std::string>& parameters) {
+  ++database_->executed;
+  if (Outcome outcome = Check(sql); !outcome.sqlstate.empty()) return outcome;
+  if (std::exchange(cancelled_, false)) {
+    return {"", {}, "57014", "canceling statement due to user request"};
+  }
+  std::smatch match;
+  if (std::regex_match(sql, match, SelectForm())) {
+    const auto balance = Balance(ToInt(match[1], parameters));
+    if (!balance) return {"SELECT 0", {}, ""};
+    return {"SELECT 1", std::to_string(*balance), ""};
+  }
+  if (std::regex_match(sql, match, UpdateForm())) {
+    return Update(ToInt(match[2], parameters), ToInt(match[1], parameters));
+  }
+  if (sql == "BEGIN") {
+    status_ = 'T';
+    return {"BEGIN", {}, ""};
+  }
+  if (sql == "COMMIT" || sql == "ROLLBACK") {
+    const bool commits = sql == "COMMIT" && status_ != 'E';
+    commits ? Commit() : RollBack();
+    status_ = 'I';
+    return {commits ? "COMMIT" : "ROLLBACK", {}, ""};
+  }
+  if (sql.starts_with("CREATE TABLE")) {
+    changed_catalog_ = true;
+    return {"CREATE TABLE", {}, ""};
+  }
+  if (sql == "DISCARD ALL") {
+    statements_.clear();
+    return {"DISCARD ALL", {}, ""};
+  }
+  if (sql.starts_with("SET ")) return {"SET", {}, ""};
+  return {"SELECT 1", "1", ""};
+}
+
+void FakeBackend::Handle(char type, std::string_view body) {
+  if (type == frontend::kSync) skips_ = copying_ == Copying::kNo ? false : skips_;
+  if (skips_ && type != frontend::kTerminate) return;
+  if (copying_ != Copying::kNo && type != frontend::kTerminate) return HandleCopy(type, body);
+  switch (type) {
+    case frontend::kQuery:
+      return HandleQuery(Query::Decode(body)->sql);
+    case frontend::kParse:
+      return HandleParse(body);
+    case frontend::kBind:
+      return HandleBind(body);
+    case frontend::kDescribe:
+      return HandleDescribe(body);
+    case frontend::kExecute:
+      return HandleExecute(body);
+    case frontend::kClose: {
+      const auto close = Close::Decode(body);
+      const std::string name(close->name);
+      close->kind == 'S' ? statements_.erase(name) : portals_.erase(name);
+      return Empty(backend::kCloseComplete);
+    }
+    case frontend::kFlush:
+      return Flush();
+    case frontend::kSync:
+      if (status_ == 'I') Commit();
+      return Ready();
+    case frontend::kTerminate:
+      return Die();
+    default:  // COPY data outside of a COPY
+      return;
+  }
+}
+
+void FakeBackend::HandleQuery(std::string_view sql) {
+  statements_.erase("");
+  if (HandleOwnQuery(sql)) return Ready();
+  const std::string text(sql);
+  const Outcome outcome = Run(text, {});
+  if (text == "COPY branches FROM STDIN" && outcome.sqlstate.empty()) {
+    copying_ = Copying::kSimple;
+    std::string response(3, '\0');
+    const size_t begin = BeginMessage(unflushed_, backend::kCopyInResponse);
+    unflushed_ += response;
+    EndMessage(unflushed_, begin);
+    return Flush();
+  }
+  if (outcome.value) Describe(text);
+  Finish(outcome);
+  Ready();
+}
+
+// The end of a simple Query.
+void FakeBackend::Finish(const Outcome& outcome) {
+  if (!outcome.sqlstate.empty()) {
+    Fail(outcome.sqlstate, outcome.message);
+    if (status_ == 'T') status_ = 'E';
+    if (status_ == 'I') RollBack();
+    return;
+  }
+  if (outcome.value) Row({*outcome.value});
+  Complete(outcome.tag);
+  if (status_ == 'I') Commit();
+}
+
+bool FakeBackend::HandleOwnQuery(std::string_view sql) {
+  const std::string& poll = catalog::PollQuery({});
+  const std::string_view poll_start = std::string_view(poll).substr(0, 200);
+  if (sql == catalog::LoadQuery()) {
+    ++database_->loads;
+    unflushed_ += LoadAnswer();
+    return true;
+  }
+  if (sql == catalog::ProbeQuery()) {
+    RowDescription{}.Encode(unflushed_);
+    Row({"environment", "", "public", "read committed", "app", "app", database_->conf_load_time,
+         "5", ""});
+  } else if (sql.starts_with(poll_start)) {
+    RowDescription{}.Encode(unflushed_);
+    // As the query does: of the pids that it asks for.
+    std::string alive;
+    for (const uint32_t pid : database_->alive) {
+      const std::string text = std::to_string(pid);
+      const size_t at = sql.rfind(text);
+      if (at == std::string_view::npos || at < sql.rfind("'{")) continue;
+      alive += (alive.empty() ? "" : ",") + text;
+    }
+    Row({std::to_string(database_->catalog_changes), database_->conf_load_time,
+         database_->start_time, "7", database_->timeline, "f", "5", "150000", "{" + alive + "}"});
+  } else {
+    return false;
+  }
+  Complete("SELECT 1");
+  return true;
+}
+
+void FakeBackend::Describe(const std::string& sql) {
+  if (!ReturnsRows(sql)) return Empty(backend::kNoData);
+  RowDescription description;
+  description.fields.push_back({.name = "bbalance", .type = kInt4, .type_bytes = 4});
+  description.Encode(unflushed_);
+}
+
+void FakeBackend::FinishExtended(const Outcome& outcome) {
+  if (!outcome.sqlstate.empty()) {
+    Fail(outcome.sqlstate, outcome.message);
+    skips_ = true;
+    if (status_ == 'T') status_ = 'E';
+    if (status_ == 'I') RollBack();
+    return Flush();
+  }
+  if (outcome.value) Row({*outcome.value});
+  Complete(outcome.tag);
+}
+
+void FakeBackend::HandleParse(std::string_view body) {
+  const auto parse = Parse::Decode(body);
+  const std::string name(parse->name);
+  if (name.empty()) statements_.erase(name);
+  if (statements_.contains(name)) {
+    return FinishExtended({"", {}, "42P05", "prepared statement already exists"});
+  }
+  const Outcome outcome = Check(std::string(parse->sql));
+  if (!outcome.sqlstate.empty()) return FinishExtended(outcome);
+  statements_[name] = parse->sql;
+  Empty(backend::kParseComplete);
+}
+
+void FakeBackend::HandleBind(std::string_view body) {
+  const auto bind = Bind::Decode(body);
+  const auto statement = statements_.find(std::string(bind->statement));
+  if (statement == statements_.end()) {
+    return FinishExtended({"", {}, "26000", "prepared statement does not exist"});
+  }
+  if (const Outcome outcome = Check(statement->second); !outcome.sqlstate.empty()) {
+    return FinishExtended(outcome);
+  }
+  Portal portal{statement->second, {}};
+  for (const auto& value : bind->values) portal.parameters.emplace_back(value.value_or("0"));
+  portals_[std::string(bind->portal)] = std::move(portal);
+  Empty(backend::kBindComplete);
+}
+
+void FakeBackend::HandleDescribe(std::string_view body) {
+  const auto describe = pgwire::Describe::Decode(body);
+  const std::string name(describe->name);
+  if (describe->kind == 'S') {
+    const auto statement = statements_.find(name);
+    if (statement == statements_.end()) {
+      return FinishExtended({"", {}, "26000", "prepared statement does not exist"});
+    }
+    const auto count = std::count(statement->second.begin(), statement->second.end(), '$');
+    ParameterDescription{std::vector<uint32_t>(static_cast<size_t>(count), kInt4)}.Encode(
+        unflushed_);
+    return Describe(statement->second);
+  }
+  const auto portal = portals_.find(name);
+  if (portal == portals_.end()) {
+    return FinishExtended({"", {}, "34000", "portal does not exist"});
+  }
+  Describe(portal->second.sql);
+}
+
+void FakeBackend::HandleExecute(std::string_view body) {
+  const auto execute = Execute::Decode(body);
+  const auto found = portals_.find(std::string(execute->portal));
+  if (found == portals_.end()) {
+    return FinishExtended({"", {}, "34000", "portal does not exist"});
+  }
+  const Portal portal = found->second;
+  const Outcome outcome = Run(portal.sql, portal.parameters);
+  if (portal.sql == "COPY branches FROM STDIN" && outcome.sqlstate.empty()) {
+    copying_ = Copying::kExtended;
+    const size_t begin = BeginMessage(unflushed_, backend::kCopyInResponse);
+    unflushed_.append(3, '\0');
+    EndMessage(unflushed_, begin);
+    return Flush();
+  }
+  FinishExtended(outcome);
+}
+
+// Lines of "bid<tab>bbalance". Sync and Flush are ignored.
+void FakeBackend::HandleCopy(char type, std::string_view body) {
+  const bool extended = copying_ == Copying::kExtended;
+  if (type == frontend::kCopyData) {
+    copied_ += body;
+    return;
+  }
+  if (type == frontend::kSync || type == frontend::kFlush) return;
+  copying_ = Copying::kNo;
+  Outcome outcome{"COPY 0", {}, ""};
+  if (type == frontend::kCopyDone) {
+    int rows = 0;
+    std::string lines = std::exchange(copied_, {});
+    while (!lines.empty() && outcome.sqlstate.empty()) {
+      const size_t end = lines.find('\n');
+      outcome = Update(std::stoi(lines), std::stoi(lines.substr(lines.find('\t') + 1)));
+      lines.erase(0, end == std::string::npos ? end : end + 1);
+      ++rows;
+    }
+    if (outcome.sqlstate.empty()) outcome.tag = "COPY " + std::to_string(rows);
+  } else {
+    copied_.clear();
+    outcome = {"", {}, "57014", "COPY from stdin failed"};
+  }
+  if (extended) return FinishExtended(outcome);
+  Finish(outcome);
+  Ready();
+}
+
+}  // namespace pgsidecar::proxy

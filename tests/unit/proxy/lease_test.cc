@@ -1,0 +1,187 @@
+// Server connections change hands: who waits gets one, whoever vanishes leaves none behind.
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/proxy/world.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+using pool::ServerState;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr char kRead[] = "SELECT bbalance FROM branches WHERE bid = 1";
+
+TEST(LeaseTest, AQueryLeasesAndReleases) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.ServerOf(client), 0u);
+  EXPECT_EQ(world.Count(ServerState::kIdle), 1u);
+  EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.hits(), 1u);
+}
+
+TEST(LeaseTest, WhoWaitsIsServedWhenAPinnedClientLeaves) {
+  Config config = World::DefaultConfig();
+  config.default_pool_size = 1;
+  World world(config);
+  FakeClient& pinned = world.LoggedIn();
+  FakeClient& other = world.LoggedIn();
+  EXPECT_EQ(world.Ask(pinned, "SELECT harmless(1)"), "T D:1 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.Ask(other, kRead), "");  // it waits
+  world.Vanish(pinned);
+  world.Run();
+  EXPECT_EQ(other.Take(), "T D:0 C:SELECT 1 Z:I");
+}
+
+TEST(LeaseTest, AWaitingLoginIsServedWhenAPinnedClientLeaves) {
+  Config config = World::DefaultConfig();
+  config.max_server_connections = 1;
+  World world(config);
+  FakeClient& pinned = world.LoggedIn();
+  world.Ask(pinned, "SELECT harmless(1)");
+  FakeClient& other = world.LoggedIn("other");
+  EXPECT_EQ(other.pid, 0u);
+  world.Vanish(pinned);
+  world.Run();
+  EXPECT_NE(other.pid, 0u);
+}
+
+TEST(LeaseTest, ACopyGivesItsConnectionBack) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  EXPECT_EQ(world.Ask(client, "COPY branches FROM STDIN"), "G");
+  client.CopyData("1\t5\n").CopyDone();
+  world.Run();
+  EXPECT_EQ(client.Take(), "C:COPY 1 Z:I");
+  EXPECT_EQ(world.ServerOf(client), 0u);
+  EXPECT_EQ(world.Ask(client, "SHOW pgsidecar.cache"), "T D:on C:SHOW Z:I");
+  EXPECT_EQ(world.Ask(client, kRead), "T D:5 C:SELECT 1 Z:I");
+}
+
+TEST(LeaseTest, AClientThatVanishesWithinATransactionLeavesItRolledBack) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  world.Ask(client, "BEGIN");
+  world.Ask(client, "UPDATE branches SET bbalance = 5 WHERE bid = 1");
+  world.Vanish(client);
+  world.Run();
+  EXPECT_TRUE(world.database.locks.empty());
+  EXPECT_EQ(world.Count(ServerState::kIdle), 1u);
+  EXPECT_FALSE(world.AnythingPending());
+}
+
+TEST(LeaseTest, AClientThatVanishesAmidDdlDoesNotTurnTheCacheOff) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  FakeClient& reader = world.LoggedIn();
+  world.Ask(client, "BEGIN");
+  world.Ask(client, "CREATE TABLE x (i int)");
+  world.Vanish(client);
+  world.Run();
+  world.Advance(seconds(2));
+  world.Run();
+  EXPECT_TRUE(world.hub->databases()[0]->usable());
+  world.Ask(reader, kRead);
+  world.Ask(reader, kRead);
+  EXPECT_EQ(world.hits(), 1u);
+}
+
+TEST(LeaseTest, ADatabaseThatAppearsDuringDdlIsUsableAfterwards) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  world.Ask(client, "BEGIN");
+  world.Ask(client, "CREATE TABLE x (i int)");
+  world.LoggedIn("app", "second");
+  world.Ask(client, "COMMIT");
+  world.Advance(seconds(2));
+  world.Run();
+  ASSERT_EQ(world.hub->databases().size(), 2u);
+  EXPECT_TRUE(world.hub->databases()[0]->usable());
+  EXPECT_TRUE(world.hub->databases()[1]->usable());
+  world.Ask(client, "BEGIN");
+  world.Ask(client, "CREATE TABLE y (i int)");
+  EXPECT_FALSE(world.hub->databases()[1]->usable());
+}
+
+TEST(LeaseTest, ACancelledWaitForAConnectionThatIsBeingProbedLeaksNone) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  // The configuration is reloaded: an idle connection is asked anew before it is given away.
+  world.database.conf_load_time = "2";
+  world.Advance(seconds(2));
+  world.Run();
+  for (auto& [id, server] : world.servers) server.held = true;
+  client.Query("UPDATE branches SET bbalance = 5 WHERE bid = 1");
+  world.Run();
+  EXPECT_EQ(world.Count(ServerState::kProbing), 1u);
+  world.RequestCancel(client);
+  client.Query("UPDATE branches SET bbalance = 6 WHERE bid = 1");
+  world.Run();
+  for (auto& [id, server] : world.servers) server.held = false;
+  world.Run();
+  EXPECT_EQ(client.Take(), "E:57014 Z:I C:UPDATE 1 Z:I");
+  EXPECT_EQ(world.Count(ServerState::kLeased), 0u);
+  EXPECT_FALSE(world.AnythingPending());
+}
+
+TEST(LeaseTest, AServerThatHasSaidFatalIsNotGivenToAnother) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  client.Query(kRead);
+  for (auto& [id, server] : world.servers) server.mute = true;
+  world.Run();
+  const ServerId id = world.ServerOf(client);
+  ASSERT_NE(id, 0u);
+  pgwire::EncodeError(world.At(id).backend->out, "FATAL", {"57P01", "terminating", "", ""});
+  world.At(id).mute = false;
+  world.Run();
+  EXPECT_EQ(client.Take(), "T D:0 C:SELECT 1 Z:I E:57P01");
+  EXPECT_EQ(world.Count(ServerState::kIdle), 0u);
+  world.Kill(id);
+  EXPECT_TRUE(client.closed);
+}
+
+TEST(LeaseTest, AMessageThatComesInHalvesMayBeginIdleAndEndLeased) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  ASSERT_EQ(world.Count(ServerState::kIdle), 1u);
+  ServerId id = 0;
+  for (const auto& [server, connection] : world.hub->servers()) {
+    if (connection->state() == ServerState::kIdle && connection->pool != nullptr) id = server;
+  }
+  std::string notice;
+  pgwire::EncodeWarning(notice, {"01000", "hello", "", ""});
+  world.hub->OnServerBytes(id, notice.substr(0, 7), world.now);
+  client.Query(kRead);
+  world.At(id).mute = true;
+  world.Run();
+  world.At(id).backend->out.insert(0, notice.substr(7));
+  world.At(id).mute = false;
+  world.Run();
+  EXPECT_TRUE(client.Take().ends_with("T D:0 C:SELECT 1 Z:I"));
+  EXPECT_FALSE(client.closed);
+}
+
+TEST(LeaseTest, OnlyQueriesReachTheConsole) {
+  World world;
+  FakeClient& call = world.Console();
+  const size_t begin = pgwire::BeginMessage(call.to_proxy, 'F');
+  call.to_proxy.append(10, '\0');
+  pgwire::EndMessage(call.to_proxy, begin);
+  world.Run();
+  EXPECT_TRUE(call.closed);
+  FakeClient& large = world.Console();
+  large.Query("SHOW " + std::string(400'000, 'x'));
+  const std::string rest = large.to_proxy.substr(100'000);
+  large.to_proxy.resize(100'000);
+  world.Run();
+  large.to_proxy = rest;
+  world.Run();
+  EXPECT_TRUE(large.closed);
+}
+
+}  // namespace
+}  // namespace pgsidecar::proxy

@@ -1,0 +1,202 @@
+// Requests behind one another: Flush in place of Sync, errors in the middle, names of statements
+// across connections, messages larger than is held.
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/proxy/world.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+using pool::ServerState;
+
+constexpr char kRead[] = "SELECT bbalance FROM branches WHERE bid = 1";
+constexpr char kUpdate[] = "UPDATE branches SET bbalance = $1 WHERE bid = $2";
+constexpr char kUpdateFirst[] = "UPDATE branches SET bbalance = $1 WHERE bid = 1";
+constexpr char kUpdateSecond[] = "UPDATE branches SET bbalance = $1 WHERE bid = 2";
+constexpr char kOurs[] = "SHOW pgsidecar.cache";
+
+class PipelineTest : public testing::Test {
+ protected:
+  static Config OneConnection() {
+    Config config = World::DefaultConfig();
+    config.default_pool_size = 1;
+    return config;
+  }
+  // After everything: the connection is back, and nothing is pending.
+  void ExpectClean() {
+    EXPECT_EQ(world_.Count(ServerState::kLeased), 0u);
+    EXPECT_FALSE(world_.AnythingPending());
+  }
+  std::string Get(FakeClient& client) {
+    world_.Run();
+    return client.Take();
+  }
+  World world_{OneConnection()};
+  FakeClient& client_ = world_.LoggedIn();
+};
+
+TEST_F(PipelineTest, HitsAndMissesKeepTheirPlaces) {
+  for (int i = 0; i < 2; ++i) {
+    client_.Parse("", kRead)
+        .Run("")
+        .Parse("", kUpdate)
+        .Run("", {"7", "2"})
+        .Parse("", kRead)
+        .Run("");
+    EXPECT_EQ(Get(client_), "1 2 D:0 C:SELECT 1 Z:I 1 2 C:UPDATE 1 Z:I 1 2 D:0 C:SELECT 1 Z:I");
+  }
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, OursBehindAFlushIsAnError) {
+  EXPECT_EQ(Get(client_.Parse("", kRead).Flush()), "1");
+  EXPECT_EQ(Get(client_.Query(kOurs)), "E:0A000 Z:I");
+  EXPECT_EQ(Get(client_.Parse("", kRead).Flush()), "1");
+  EXPECT_EQ(Get(client_.Parse("", kOurs).Run("")), "E:0A000 Z:I");
+  EXPECT_EQ(Get(client_.Query(kOurs)), "T D:on C:SHOW Z:I");
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, OursAfterAnErrorIsIgnoredUpToTheSync) {
+  EXPECT_EQ(Get(client_.Parse("", "nonsense").Flush()), "E:42601");
+  EXPECT_EQ(Get(client_.Query(kOurs)), "");
+  EXPECT_EQ(Get(client_.Parse("", kOurs).Run("")), "Z:I");
+  EXPECT_EQ(Get(client_.Query(kOurs)), "T D:on C:SHOW Z:I");
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, ANameMayBeParsedAgainBehindAFlush) {
+  EXPECT_EQ(Get(client_.Parse("s", kRead).Flush()), "1");
+  EXPECT_EQ(Get(client_.CloseStatement("s").Parse("s", kRead).Sync()), "3 1 Z:I");
+  EXPECT_EQ(Get(client_.Parse("t", kRead).Flush()), "1");
+  EXPECT_EQ(Get(client_.Parse("t", kRead).Sync()), "E:42P05 Z:I");
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, AQueryMayFollowAParseWithoutSync) {
+  EXPECT_EQ(Get(client_.Parse("s", kRead).Query(kRead)), "1 T D:0 C:SELECT 1 Z:I");
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, AQueryBehindAnErrorIsIgnoredUpToTheSync) {
+  EXPECT_EQ(Get(client_.Parse("", "nonsense").Query(kRead).Sync()), "E:42601 Z:I");
+  EXPECT_EQ(Get(client_.Query(kRead)), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(Get(client_.Parse("", "nonsense").Query(kRead)), "E:42601");
+  EXPECT_EQ(Get(client_.Sync()), "Z:I");
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, AnErrorBeforeAParseLeavesTheStatementToOthers) {
+  FakeClient& other = world_.LoggedIn();
+  EXPECT_EQ(Get(client_.Parse("mine", kUpdate).Sync()), "1 Z:I");
+  EXPECT_EQ(Get(other.Parse("", "nonsense").Parse("yours", kUpdate).Sync()), "E:42601 Z:I");
+  EXPECT_EQ(Get(client_.Run("mine", {"5", "1"})), "2 C:UPDATE 1 Z:I");
+  EXPECT_EQ(world_.database.balances[1], 5);
+}
+
+TEST_F(PipelineTest, AParseThatTheServerIgnoresPreparesNothing) {
+  FakeClient& other = world_.LoggedIn();
+  EXPECT_EQ(Get(other.Parse("", "nonsense").Flush()), "E:42601");
+  EXPECT_EQ(Get(other.Parse("yours", kUpdate).Sync()), "Z:I");
+  EXPECT_EQ(Get(other.Run("yours", {"5", "1"})), "E:26000 Z:I");
+  // Prepared on a connection that has gone since.
+  EXPECT_EQ(Get(client_.Parse("mine", kUpdateFirst).Sync()), "1 Z:I");
+  for (auto& [id, server] : world_.servers) {
+    if (world_.hub->FindServer(id)->pool != nullptr) {
+      world_.Kill(id);
+      break;
+    }
+  }
+  EXPECT_EQ(Get(other.Parse("", "nonsense").Flush()), "E:42601");
+  EXPECT_EQ(Get(other.Parse("yours", kUpdateFirst).Sync()), "Z:I");
+  EXPECT_EQ(Get(client_.Run("mine", {"6"})), "2 C:UPDATE 1 Z:I");
+}
+
+TEST_F(PipelineTest, AnotherClientsUnnamedStatementIsNeverRun) {
+  FakeClient& other = world_.LoggedIn();
+  EXPECT_EQ(Get(client_.Parse("", kUpdateFirst).Sync()), "1 Z:I");
+  EXPECT_EQ(Get(other.Parse("", kUpdateSecond).Sync()), "1 Z:I");
+  EXPECT_EQ(Get(client_.Parse("s", "nonsense").Flush()), "E:42601");
+  EXPECT_EQ(Get(client_.Parse("", kUpdateFirst).Sync()), "Z:I");
+  EXPECT_EQ(Get(client_.Run("", {"7"})), "2 C:UPDATE 1 Z:I");
+  EXPECT_EQ(world_.database.balances[1], 7);
+  EXPECT_EQ(world_.database.balances[2], 0);
+}
+
+TEST_F(PipelineTest, AQueryWhoseStatementsCannotBePreparedAnyMoreIsAnswered) {
+  EXPECT_EQ(Get(client_.Parse("s", "SELECT x FROM gone").Sync()), "1 Z:I");
+  world_.database.gone_exists = false;
+  EXPECT_EQ(Get(client_.Query("DEALLOCATE t")), "E:42P01 Z:I");
+  EXPECT_EQ(Get(client_.Query(kRead)), "T D:0 C:SELECT 1 Z:I");
+}
+
+TEST_F(PipelineTest, DiscardAllNeedsNothingThatItDrops) {
+  EXPECT_EQ(Get(client_.Parse("s", "SELECT x FROM gone").Sync()), "1 Z:I");
+  world_.database.gone_exists = false;
+  EXPECT_EQ(Get(client_.Query("DISCARD ALL")), "C:DISCARD ALL Z:I");
+}
+
+TEST_F(PipelineTest, AClientThatVanishesWhileItsNamesAreAdoptedTakesTheConnectionWithIt) {
+  FakeClient& other = world_.LoggedIn();
+  EXPECT_EQ(Get(client_.Parse("s", kUpdate).Sync()), "1 Z:I");
+  for (auto& [id, server] : world_.servers) server.mute = true;
+  client_.Query("DEALLOCATE t");
+  world_.Run();
+  world_.Vanish(client_);
+  for (auto& [id, server] : world_.servers) server.mute = false;
+  world_.Run();
+  EXPECT_EQ(Get(other.Run("s", {"1", "1"})), "E:26000 Z:I");
+  EXPECT_EQ(world_.database.balances[1], 0);
+}
+
+TEST_F(PipelineTest, TheRestOfALargeMessageThatWasRefusedIsDropped) {
+  EXPECT_EQ(Get(client_.Query("BEGIN")), "C:BEGIN Z:T");
+  client_.Bind("", {std::string(400'000, 'Q')}).Sync();
+  const std::string rest = client_.to_proxy.substr(100'000);
+  client_.to_proxy.resize(100'000);
+  world_.Run();
+  client_.to_proxy = rest;
+  EXPECT_EQ(Get(client_), "E:26000 Z:E");
+  EXPECT_EQ(Get(client_.Query("ROLLBACK")), "C:ROLLBACK Z:I");
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, ALargeMessagePassesInPieces) {
+  client_.Parse("s", kUpdate).Sync();
+  Get(client_);
+  client_.Bind("s", {"00000" + std::string(400'000, '0') + "9", "1"}).Execute().Sync();
+  std::string all = client_.to_proxy;
+  client_.to_proxy.clear();
+  while (!all.empty()) {
+    client_.to_proxy = all.substr(0, 50'000);
+    all.erase(0, client_.to_proxy.size());
+    world_.Run();
+  }
+  EXPECT_EQ(client_.Take(), "2 C:UPDATE 1 Z:I");
+  EXPECT_EQ(world_.database.balances[1], 9);
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, SyncsAmidACopyAreIgnored) {
+  client_.Parse("", "COPY branches FROM STDIN").Bind("").Execute().Sync();
+  client_.CopyData("1\t5\n").CopyDone().Sync();
+  EXPECT_EQ(Get(client_), "1 2 G C:COPY 1 Z:I");
+  ExpectClean();
+  client_.Parse("", "COPY branches FROM STDIN").Bind("").Execute().Sync();
+  EXPECT_EQ(Get(client_), "1 2 G");
+  EXPECT_EQ(Get(client_.CopyData("1\t6\n").CopyDone().Sync()), "C:COPY 1 Z:I");
+  ExpectClean();
+  EXPECT_EQ(world_.database.balances[1], 6);
+}
+
+TEST_F(PipelineTest, AFailedTransactionEndsByAPreparedRollback) {
+  EXPECT_EQ(Get(client_.Parse("r", "ROLLBACK").Parse("s", kRead).Sync()), "1 1 Z:I");
+  world_.Ask(client_, "BEGIN");
+  EXPECT_EQ(world_.Ask(client_, "nonsense"), "E:42601 Z:E");
+  EXPECT_EQ(Get(client_.Run("s")), "E:25P02 Z:E");
+  EXPECT_EQ(Get(client_.Run("r")), "2 C:ROLLBACK Z:I");
+}
+
+}  // namespace
+}  // namespace pgsidecar::proxy
