@@ -179,7 +179,7 @@ class Settings(ServerCase):
             said = client.read_until_ready()
             self.assertIn((b"S", b"TimeZone\0Asia/Tokyo\0"), said)
 
-    # 17: formats
+    # Formats
 
     def test_formats_are_kept_apart(self):
         sql = "SELECT id, d, b FROM v WHERE id = $1"
@@ -206,7 +206,7 @@ class Settings(ServerCase):
                 client.send(*run)
                 self.assertEqual(client.read_until_ready(), direct.read_until_ready())
 
-    # 18: parameters
+    # Parameters
 
     def test_parameters_alike_but_different(self):
         sql = "SELECT pg_typeof($1)::text, $1::text"

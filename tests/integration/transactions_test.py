@@ -30,7 +30,7 @@ class Transactions(ServerCase):
     def value(self, client, sql=SUM):
         return client.execute(sql).fetchone()[0]
 
-    # 21
+    # Isolation levels, cursors, failed transactions
 
     def test_repeatable_read_keeps_its_snapshot(self):
         for level in ("REPEATABLE READ", "SERIALIZABLE"):
@@ -115,7 +115,7 @@ class Transactions(ServerCase):
         client.execute("ROLLBACK")
         self.assertEqual(self.value(client), 0)
 
-    # 22
+    # A transaction's own writes
 
     def test_own_uncommitted_write(self):
         client, other = self.client(), self.client()
@@ -167,7 +167,7 @@ class Transactions(ServerCase):
         self.assertEqual(self.value(client), 3, "READ COMMITTED sees it at once")
         client.execute("COMMIT")
 
-    # 23
+    # BEGIN's modifiers
 
     def test_modifiers_of_begin(self):
         client = self.client()
@@ -200,7 +200,7 @@ class Transactions(ServerCase):
         self.assertEqual(self.value(client), before)
         client.execute("COMMIT")
 
-    # 24, 25
+    # A writer that dies; two-phase commit
 
     def test_writer_vanishes_between_commit_and_answer(self):
         for attempt in range(10):
@@ -235,7 +235,7 @@ class Transactions(ServerCase):
                 self.assertEqual(self.value(client), expected)
                 self.assertEqual(self.value(other), expected)
 
-    # 19, 20: races
+    # Races
 
     def test_nobody_reads_older_than_what_was_acknowledged_or_seen(self):
         """Writers count up; every read, by anyone, is at least what was acknowledged and what
@@ -318,7 +318,7 @@ class Transactions(ServerCase):
             for _ in range(2):
                 self.assertEqual(self.client().execute(sql).fetchone()[0], before + 1)
 
-    # 26: single-flight
+    # Single-flight
 
     def test_many_ask_the_same_at_once(self):
         sql = "SELECT count(*) FROM t, generate_series(1, 200000) g WHERE t.id + g > 0"

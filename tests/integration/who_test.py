@@ -56,7 +56,7 @@ class Who(ServerCase):
             if client.info.transaction_status.name == "INERROR":
                 client.rollback()
 
-    # 1, 8
+    # Row-level security by user
 
     def test_policies_by_user(self):
         alice, bob, boss = (self.client(user=user) for user in ("alice", "bob", "boss"))
@@ -83,7 +83,7 @@ class Who(ServerCase):
         boss.execute("RESET SESSION AUTHORIZATION")
         self.assertEqual(len(self.read(boss, SECRET)), 3)
 
-    # 5, 6
+    # Roles
 
     def test_rejected_set_role_changes_nothing(self):
         alice = self.client(user="alice")
@@ -115,7 +115,7 @@ class Who(ServerCase):
         self.assertEqual(self.read(as_alice, SECRET), ["of alice"])
         self.assertEqual(self.read(self.client(user="bob"), SECRET), ["of bob"])
 
-    # 7
+    # row_security
 
     def test_row_security_off_is_the_servers_error(self):
         alice = self.client(user="alice")
@@ -124,7 +124,7 @@ class Who(ServerCase):
         self.assert_denied(alice, SECRET)
         self.assert_denied(self.client(user="alice", options="-c row_security=off"), SECRET)
 
-    # 2
+    # Policies that read a setting
 
     def test_tenant_by_setting(self):
         for sql in (RENTED, "SELECT line FROM rented_view ORDER BY 1"):
@@ -163,7 +163,7 @@ class Who(ServerCase):
         client.execute("ROLLBACK")
         self.assertEqual(self.read(client, RENTED), ["line of a"])
 
-    # 3
+    # Privileges taken away
 
     def test_revoke(self):
         admin, alice = self.client(), self.client(user="alice")
@@ -190,7 +190,7 @@ class Who(ServerCase):
                 admin.execute(revoke)
                 self.assert_denied(alice, sql)
 
-    # 4
+    # Policies changed after the fill
 
     def test_policies_changed_after_the_fill(self):
         admin, alice = self.client(), self.client(user="alice")
@@ -221,7 +221,7 @@ class Who(ServerCase):
         admin.execute("ALTER TABLE plain DISABLE ROW LEVEL SECURITY")
         self.assertEqual(self.read(alice, sql), ["alice", "bob"])
 
-    # 9
+    # Users dropped and created again
 
     def test_user_dropped_and_created_again(self):
         admin = self.client()
@@ -250,7 +250,7 @@ class Who(ServerCase):
         finally:
             admin.execute("DROP OWNED BY twice; DROP ROLE twice")
 
-    # 10
+    # Keys
 
     def test_names_that_concatenate_alike(self):
         admin = self.client()
