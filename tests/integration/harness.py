@@ -11,6 +11,7 @@ import contextlib
 import glob
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -44,9 +45,17 @@ def server_bin(program):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the ports that the kernel hands out by itself: a server that is down for a while must
+    not find its port taken by somebody's outgoing connection."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_until(condition, seconds=PATIENCE_S, what="the condition", every=0.02):
@@ -102,24 +111,31 @@ class PostgresServer:
             os.chown(path, self._identity["user"], self._identity["group"])
 
     def start(self):
-        with open(os.path.join(self.directory, "log"), "ab") as log:
-            self.process = subprocess.Popen(
-                [server_bin("postgres"), "-D", self.data], stdout=log, stderr=log, cwd="/",
-                **self._identity)
-        wait_until(self._is_ready, what="the server to start", every=0.05)
+        # After a crash the shared memory is in use until the last orphan has noticed.
+        wait_until(self._start_once, what="the server to start", every=0.3)
         if self.auth != "trust":
             with self.connect_locally() as connection:
                 connection.execute(f"ALTER ROLE postgres PASSWORD '{self.password}'")
         return self
 
-    def _is_ready(self):
-        if self.process.poll() is not None:
+    def _start_once(self):
+        with open(os.path.join(self.directory, "log"), "ab") as log:
+            self.process = subprocess.Popen(
+                [server_bin("postgres"), "-D", self.data], stdout=log, stderr=log, cwd="/",
+                **self._identity)
+        ready = wait_until(self._is_ready_or_ended, what="the server to start", every=0.05)
+        if ready == "ended" and "pre-existing shared memory" not in self.log()[-2000:]:
             raise AssertionError("the server ended:\n" + self.log()[-2000:])
+        return ready == "ready"
+
+    def _is_ready_or_ended(self):
+        if self.process.poll() is not None:
+            return "ended"
         try:
             self.connect_locally().close()
-            return True
+            return "ready"
         except psycopg.OperationalError:
-            return False
+            return None
 
     def connect_locally(self):
         """Over the Unix socket, where everyone is trusted: for setting up and for the truth."""
@@ -234,6 +250,7 @@ class Proxy:
             self.process.wait()
             raise AssertionError("SIGTERM did not end the proxy:\n" + self.stderr()[-4000:])
         self._reader.join(5)
+        self.process.stderr.close()
         report = SANITIZER_REPORT.search(self.stderr())
         if report:
             raise AssertionError("sanitizer report:\n" + self.stderr()[report.start():][:8000])
