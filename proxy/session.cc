@@ -133,7 +133,10 @@ void Session::Fatal(const Error& error) {
   ++shared_.statistics->errors;
   log::debug("client ended by error client={} peer={} sqlstate={} reason={}", id_, peer_,
              error.sqlstate, error.message);
-  client_out.Emit([&](std::string& to) { pgwire::EncodeError(to, "FATAL", error); });
+  // Amid a row the error would be taken for the rest of it.
+  if (!told_half_) {
+    client_out.Emit([&](std::string& to) { pgwire::EncodeError(to, "FATAL", error); });
+  }
   Close();
 }
 

@@ -376,6 +376,7 @@ class Session {
   bool copy_in_ = false;        // COPY FROM STDIN is reading
   bool copy_extended_ = false;  // ... begun by an Execute: Sync and Flush are ignored meanwhile
   bool server_said_fatal_ = false;
+  bool told_half_ = false;  // the client has had part of a message of the server's
   uint64_t description_hash_ = 0;
 
   // What the session holds.

@@ -85,7 +85,9 @@ void Session::Pass(const pgwire::Piece& piece) {
       LandFlight(batch);
     }
   }
-  if (state_ != SessionState::kDraining) client_out.Append(piece.bytes);
+  if (state_ == SessionState::kDraining) return;
+  client_out.Append(piece.bytes);
+  told_half_ = !piece.last;
 }
 
 void Session::DropMarkers() {

@@ -165,6 +165,24 @@ TEST(LeaseTest, AMessageThatComesInHalvesMayBeginIdleAndEndLeased) {
   EXPECT_FALSE(client.closed);
 }
 
+TEST(LeaseTest, ARowThatIsCutOffIsNotFilledUpWithAnError) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  client.Query(kRead);
+  for (auto& [id, server] : world.servers) server.mute = true;
+  world.Run();
+  const ServerId id = world.ServerOf(client);
+  ASSERT_NE(id, 0u);
+  // Its RowDescription and the beginning of the row.
+  const std::string answer = world.At(id).backend->out;
+  const size_t row = answer.find('D', pgwire::kHeaderBytes + answer.find("bbalance"));
+  world.hub->OnServerBytes(id, answer.substr(0, row + 8), world.now);
+  world.Kill(id);
+  EXPECT_EQ(client.Take(), "T");
+  EXPECT_EQ(client.unread, answer.substr(row, 8));
+  EXPECT_TRUE(client.closed);
+}
+
 TEST(LeaseTest, OnlyQueriesReachTheConsole) {
   World world;
   FakeClient& call = world.Console();
