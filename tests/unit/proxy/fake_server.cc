@@ -132,6 +132,7 @@ bool FakeBackend::Step() {
       const std::string message = inbox_.substr(0, total);
       inbox_.erase(0, total);
       Handle(header.type, std::string_view(message).substr(kHeaderBytes));
+      cancelled_ = false;  // what it was meant for is over
       return true;
     }
   }

@@ -47,7 +47,7 @@ struct Player {
 
 class Simulation {
  public:
-  explicit Simulation(uint64_t seed) : random_(seed) {
+  explicit Simulation(uint64_t seed) : random_(seed), world_(Configured()) {
     for (int id = 1; id <= kRows; ++id) {
       world_.database.balances[id] = id;
       world_.database.history[id] = {id};
@@ -67,6 +67,12 @@ class Simulation {
   size_t answers() const { return answers_; }
 
  private:
+  static Config Configured() {
+    Config config = World::DefaultConfig();
+    // Pinned clients may hold the whole pool.
+    config.query_wait_timeout = std::chrono::seconds(3);
+    return config;
+  }
   int Roll(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
   template <typename C>
   auto& Any(C& of) {
@@ -86,7 +92,7 @@ class Simulation {
     if (roll < 950) return Leave();
     if (roll < 958) return Break();
     if (roll < 960) {
-      world_.database.conf_load_time += "1";
+      if (Roll(10) == 0) world_.database.conf_load_time += "1";
       return;
     }
     world_.Advance(milliseconds(Roll(250)));
@@ -119,7 +125,7 @@ class Simulation {
     std::advance(it, Roll(static_cast<int>(world_.servers.size())));
     const ServerId id = it->first;
     const pool::ServerConnection* server = world_.hub->FindServer(id);
-    if (server->pool == nullptr && Roll(4) != 0) return;  // mostly the catalog's own
+    if (server->pool == nullptr && Roll(10) != 0) return;  // mostly the catalog's own
     if (!it->second.connected) {
       world_.servers.erase(it);
       world_.hub->OnServerConnectFailed(id, {"08006", "refused", "", ""}, world_.now);
@@ -133,19 +139,19 @@ class Simulation {
     // More than one at once only where no answer decides what comes next.
     const bool open = player.status != 'I' ||
                       std::any_of(player.unanswered.begin(), player.unanswered.end(), IsControl);
-    if (player.unanswered.size() >= (open ? 1u : 3u)) return;
+    if (player.unanswered.size() >= (open || Roll(4) != 0 ? 1u : 3u)) return;
     Call request{Call::Kind::kRead, 1 + Roll(kRows)};
     const int roll = Roll(100);
-    if (roll < 15) {
+    if (roll < 10) {
       request.kind = Call::Kind::kWrite;
       request.value = ++last_value_ * 10 + request.id;
-    } else if (player.unanswered.empty() && roll < 25) {
+    } else if (player.unanswered.empty() && roll < 16) {
       request.kind = player.status == 'I' ? Call::Kind::kBegin
                      : Roll(3) == 0       ? Call::Kind::kRollback
                                           : Call::Kind::kCommit;
-    } else if (player.unanswered.empty() && roll < 26) {
+    } else if (player.unanswered.empty() && roll < 17) {
       request.kind = Call::Kind::kDdl;
-    } else if (player.unanswered.empty() && roll < 28) {
+    } else if (player.unanswered.empty() && roll < 18) {
       request.kind = Call::Kind::kOurs;
     }
     Send(player, request);
