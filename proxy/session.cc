@@ -263,7 +263,10 @@ void Session::OnFlightLanded(TimePoint now) {
 }
 
 void Session::OnCancelRequest(TimePoint now) {
-  if (wait_ != Wait::kLease && wait_ != Wait::kFlight && wait_ != Wait::kCatalog) {
+  const bool waits_here =
+      wait_ == Wait::kLease || wait_ == Wait::kFlight || wait_ == Wait::kCatalog;
+  // Answers come in order: what the server is at comes before what waits here.
+  if (!waits_here || !expected_.empty()) {
     if (server_ != nullptr && !expected_.empty()) Act(Action::kCancelServer);
     return;
   }

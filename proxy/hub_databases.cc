@@ -1,0 +1,112 @@
+// The hub's databases: who watches their catalogs, and what follows when one moves.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "pgwire/startup.h"
+#include "proxy/hub.h"
+
+namespace pgsidecar::proxy {
+
+using pool::ServerConnection;
+using pool::ServerState;
+
+Database* Hub::DatabaseNamed(const std::string& name) {
+  for (const auto& database : databases_) {
+    if (database->name() == name) return database.get();
+  }
+  databases_.push_back(std::make_unique<Database>(name, &versions_));
+  watches_.push_back(
+      std::make_unique<Watch>(databases_.back().get(), config_->catalog_poll_interval));
+  return databases_.back().get();
+}
+
+Watch* Hub::WatchOf(const ServerConnection& server) {
+  for (const auto& watch : watches_) {
+    if (watch->server() == &server) return watch.get();
+  }
+  return nullptr;
+}
+
+void Hub::TickWatches(TimePoint now) {
+  for (size_t i = 0; i < watches_.size(); ++i) {
+    Watch& watch = *watches_[i];
+    // The upstream URL's own database is watched always: that is how it is known that the server is
+    // there.
+    const bool wanted = i == 0 || databases_[i]->clients > 0;
+    if (wanted && watch.WantsConnection(now) && !draining_) {
+      pgwire::StartupMessage startup;
+      startup.parameters = {{"user", config_->upstream.user},
+                            {"database", databases_[i]->name()},
+                            {"client_encoding", "UTF8"},
+                            {"application_name", "pgsidecar"}};
+      watch.OnConnecting(OpenServer(startup, now), now);
+    }
+    watch.Tick(now);
+    if (watch.server() != nullptr) TouchServer(watch.server()->id());
+  }
+}
+
+// DROP DATABASE, ALTER DATABASE ... RENAME and CREATE DATABASE ... TEMPLATE want nobody to be
+// connected there; what no client uses is left before they run.
+void Hub::LeaveUnusedDatabases(TimePoint now) {
+  for (size_t i = 0; i < databases_.size(); ++i) {
+    if (databases_[i]->clients > 0) continue;
+    for (const auto& [key, pool] : pools_) {
+      if (pool->database() != databases_[i]->name()) continue;
+      while (!pool->idle().empty()) CloseServer(pool->idle().back(), now);
+    }
+    if (ServerConnection* server = watches_[i]->server()) {
+      watches_[i]->OnLeft(now);
+      CloseServer(server, now);
+    }
+  }
+}
+
+void Hub::OnWatched(Watch* watch, TimePoint now) {
+  Database* database = watch->database();
+  if (watch->TakeMoved()) EscalateAll(database);
+  WakeForCatalog(database, now);
+  if (!database->TakeReloaded()) return;
+  // Live sessions have new settings without having been told.
+  log::info("the server has reloaded its configuration database={}", database->name());
+  for (const auto& [id, session] : sessions_) {
+    if (session->database() == database) session->OnSettingsReloaded();
+  }
+  for (const auto& [key, pool] : pools_) {
+    if (pool->database() != database->name()) continue;
+    for (ServerConnection* server : pool->idle()) server->environment.reset();
+  }
+}
+
+// Sessions that have waited for a load, whatever came of it.
+void Hub::WakeForCatalog(const Database* database, TimePoint now) {
+  if (database->awaits_first_load() || database->reloads()) return;
+  std::vector<ClientId> waiting;
+  for (const auto& [id, session] : sessions_) {
+    if (session->database() == database && session->waits_for_catalog()) waiting.push_back(id);
+  }
+  for (const ClientId id : waiting) {
+    if (Session* session = FindSession(id)) {
+      session->OnTick(now);
+      Settle(session, now);
+    }
+  }
+}
+
+// Writes that are under way were analysed under a catalog that may no longer hold.
+void Hub::EscalateAll(const Database* only) {
+  for (const auto& [id, session] : sessions_) {
+    Database* database = session->database();
+    if (database != nullptr && (only == nullptr || only == database)) session->Escalate(database);
+  }
+}
+
+size_t Hub::Flush() {
+  // The counters first, so that what is being filled now is not stored afterwards.
+  for (const auto& database : databases_) versions_.Move(database->counter());
+  return store_.Clear();
+}
+
+}  // namespace pgsidecar::proxy

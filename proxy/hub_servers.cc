@@ -1,0 +1,408 @@
+// The hub's server connections: logins, leases, loss, cancel requests.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "pgwire/frontend.h"
+#include "proxy/hub.h"
+
+namespace pgsidecar::proxy {
+
+using pool::ServerConnection;
+using pool::ServerState;
+
+namespace {
+
+// Nobody can open a connection for those who wait: under passthrough only a client's own login can.
+Error GoneError() {
+  return {"57P01", "terminating connection: the server connection is gone",
+          "The server has to judge a new login.", "Connect again."};
+}
+
+}  // namespace
+
+// --- logins ---
+
+void Hub::LogIn(Session* session, TimePoint now) {
+  if (!MakeRoom(now)) {
+    waiting_logins_.push_back(session->id());
+    return;
+  }
+  OpenServer(session->startup(), now)->client = session->id();
+}
+
+// A server connection has gone: the next login that waits for room.
+void Hub::NextLogin(TimePoint now) {
+  while (!waiting_logins_.empty() && MakeRoom(now)) {
+    Session* session = FindSession(waiting_logins_.front());
+    waiting_logins_.pop_front();
+    if (session != nullptr && session->state() == SessionState::kLoggingIn) LogIn(session, now);
+  }
+}
+
+ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, TimePoint now) {
+  const ServerId id = next_id_++;
+  auto server = std::make_unique<ServerConnection>(id, startup, now);
+  ServerConnection* raw = server.get();
+  raw->deadline = now + config_->server_connect_timeout;
+  servers_.emplace(id, std::move(server));
+  ++statistics_.server_connections;
+  actions_.push_back({NetAction::Kind::kConnectServer, id, {}});
+  return raw;
+}
+
+// Whether one more server connection may be opened; closes the one that has been idle longest if
+// that is what it takes.
+bool Hub::MakeRoom(TimePoint now) {
+  const auto own = std::count_if(watches_.begin(), watches_.end(),
+                                 [](const auto& watch) { return watch->server() != nullptr; });
+  if (servers_.size() - static_cast<size_t>(own) < config_->max_server_connections) return true;
+  ServerConnection* oldest = nullptr;
+  for (const auto& [key, pool] : pools_) {
+    if (pool->idle().empty()) continue;
+    ServerConnection* candidate = pool->idle().front();
+    if (oldest == nullptr || candidate->used_at < oldest->used_at) oldest = candidate;
+  }
+  if (oldest == nullptr) return false;
+  CloseServer(oldest, now);
+  return true;
+}
+
+void Hub::Probe(ServerConnection* server, TimePoint now) {
+  if (server == nullptr) return;
+  server->deadline = now + config_->server_connect_timeout;
+  auto answer = std::make_shared<std::optional<catalog::ProbeAnswer>>();
+  server->StartQuery(
+      catalog::ProbeQuery(),
+      [answer](size_t, catalog::Row row) {
+        Result<catalog::ProbeAnswer> read = catalog::ReadProbeRow(row);
+        if (read.ok()) *answer = *std::move(read);
+      },
+      [server, answer](const Error*) {
+        if (!answer->has_value()) return;
+        catalog::ProbeAnswer& probe = **answer;
+        server->environment =
+            pool::Environment{.fingerprint = std::move(probe.environment),
+                              .login_settings = std::move(probe.login_settings),
+                              .search_path = std::move(probe.search_path),
+                              .session_user = std::move(probe.session_user),
+                              .current_user = std::move(probe.current_user),
+                              .conf_load_time = std::move(probe.conf_load_time),
+                              .database = probe.database,
+                              .read_committed = probe.default_isolation == "read committed",
+                              .uncacheable_because = std::move(probe.uncacheable_because)};
+      });
+  TouchServer(server->id());
+}
+
+pool::Pool* Hub::PoolFor(const ServerConnection& server) {
+  const std::string_view settings =
+      server.environment ? std::string_view(server.environment->login_settings) : "";
+  std::string key = pool::PoolKey(server.startup(), settings);
+  auto& pool = pools_[key];
+  if (pool == nullptr) pool = std::make_unique<pool::Pool>(key, server.startup());
+  return pool.get();
+}
+
+// The probe of a connection has ended. One without an answer is used all the same: its settings are
+// not known, and nothing is cached on it.
+void Hub::OnProbed(ServerConnection* server, TimePoint now) {
+  pool::Pool* pool = PoolFor(*server);
+  Session* session = FindSession(server->client);
+  if (server->pool == nullptr) {
+    pool->Adopt(server);
+    if (!server->challenged) pool->can_log_in = true;
+  } else if (server->pool != pool) {
+    // Opened for a pool whose settings have changed in between: so would be any other.
+    pool::Pool* opened_for = server->pool;
+    CloseServer(server, now);
+    Replace(opened_for, false, GoneError(), now);
+    return LeaseAgain(session, now);
+  }
+  if (session != nullptr && session->state() == SessionState::kLoggingIn) {
+    return CompleteLogin(session, server, now);
+  }
+  if (session != nullptr) return Give(server, session, now);
+  server->MoveTo(ServerState::kIdle);
+  PutBack(server, now);
+}
+
+void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint now) {
+  // Protocol 3.2 takes keys of up to 256 bytes; 3.0 has exactly four.
+  const size_t key_bytes = server->cancel_key.size() > 4 ? 32 : 4;
+  Database* database = DatabaseNamed(server->pool->database());
+  ++server->pool->clients;
+  ++database->clients;
+  TickWatches(now);
+  session->OnLoggedIn(server->pool, database, server->pid, random_(key_bytes), now);
+  Settle(session, now);
+}
+
+// --- leases ---
+
+void Hub::Lease(Session* session, TimePoint now) {
+  pool::Pool* pool = session->pool();
+  ServerConnection* server = pool->waiters().empty() ? pool->TakeIdle() : nullptr;
+  if (server != nullptr) return Offer(server, session, now);
+  ++statistics_.waits;
+  pool->Enqueue(session->id(), now);
+  if (!Grow(pool, now) && pool->size() == 0) FailWaiters(pool, GoneError(), now);
+}
+
+bool Hub::Grow(pool::Pool* pool, TimePoint now) {
+  if (!pool->can_log_in || pool->size() >= config_->default_pool_size || !MakeRoom(now)) {
+    return false;
+  }
+  ServerConnection* server = OpenServer(pool->startup(), now);
+  pool->Adopt(server);
+  return true;
+}
+
+// A connection has been closed. Those who wait for one of `pool` (null: of none) get another if
+// that may be opened; if none is left they are told. A login may have room now.
+void Hub::Replace(pool::Pool* pool, bool may_grow, const Error& error, TimePoint now) {
+  if (pool != nullptr && !pool->waiters().empty() && !(may_grow && Grow(pool, now)) &&
+      pool->size() == 0) {
+    FailWaiters(pool, error, now);
+  }
+  NextLogin(now);
+}
+
+// What was to be the session's connection has been closed before it was given.
+void Hub::LeaseAgain(Session* session, TimePoint now) {
+  if (session == nullptr || !session->waits_for_server()) return;
+  session->pool()->Leave(session->id());
+  Lease(session, now);
+}
+
+void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
+  while (!pool->waiters().empty()) {
+    Session* session = FindSession(pool->NextWaiter());
+    if (session == nullptr) continue;
+    session->OnLeaseFailed(error, now);
+    Settle(session, now);
+  }
+}
+
+// An idle connection goes to a session; first it is asked anew what it holds if that is not known,
+// as after a reload of the server's configuration.
+void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
+  server->client = session->id();
+  if (server->environment) return Give(server, session, now);
+  server->MoveTo(ServerState::kProbing);
+  Probe(server, now);
+}
+
+void Hub::Give(ServerConnection* server, Session* session, TimePoint now) {
+  if (!session->waits_for_server()) {  // cancelled while the connection was being probed
+    server->client = 0;
+    if (server->state() != ServerState::kIdle) server->MoveTo(ServerState::kIdle);
+    return PutBack(server, now);
+  }
+  server->pool->Leave(session->id());
+  server->MoveTo(ServerState::kLeased);
+  session->OnLeased(server, now);
+  Settle(session, now);
+}
+
+void Hub::TakeBack(Session* session, Action how, TimePoint now) {
+  ServerConnection* server = session->server();
+  if (server == nullptr) return;
+  KeepOrphans(session, *server);
+  session->OnServerTaken();
+  server->client = 0;
+  if (how == Action::kDropServer) {
+    pool::Pool* pool = server->pool;
+    CloseServer(server, now);
+    return Replace(pool, !draining_, GoneError(), now);
+  }
+  if (how == Action::kRelease && server->cancels_in_flight == 0) {
+    server->MoveTo(ServerState::kIdle);
+    return PutBack(server, now);
+  }
+  server->MoveTo(ServerState::kSettling);
+  server->deadline = now + config_->server_connect_timeout;
+  if (how == Action::kReleaseDirty) server->StartQuery("ROLLBACK", {}, {});
+  TouchServer(server->id());
+}
+
+// An idle connection: to whoever waits, or into the pool, or closed if there are too many.
+void Hub::PutBack(ServerConnection* server, TimePoint now) {
+  pool::Pool* pool = server->pool;
+  const bool surplus = pool->size() > config_->default_pool_size;
+  const bool old =
+      now - server->created_at > config_->server_lifetime && (pool->can_log_in || pool->size() > 1);
+  if (draining_ || surplus || old) {
+    CloseServer(server, now);
+    return Replace(pool, !draining_, GoneError(), now);
+  }
+  const Database* database = DatabaseNamed(pool->database());
+  if (server->environment && server->environment->conf_load_time != database->conf_load_time() &&
+      !database->conf_load_time().empty()) {
+    server->environment.reset();
+  }
+  while (!pool->waiters().empty()) {
+    Session* session = FindSession(pool->NextWaiter());
+    if (session != nullptr) return Offer(server, session, now);
+  }
+  pool->PutIdle(server, now);
+  if (!waiting_logins_.empty()) NextLogin(now);
+}
+
+void Hub::KeepOrphans(Session* session, const ServerConnection& server) {
+  std::vector<cache::CounterIndex> counters = session->TakeOrphanedWrites();
+  if (counters.empty()) return;
+  // Without a database there is no login, and without a login nothing is written.
+  session->database()->AddOrphan({.pid = server.pid, .counters = std::move(counters)});
+}
+
+// --- servers ---
+
+void Hub::OnServerConnected(ServerId id, TimePoint now) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  if (Session* session = FindSession(server->client)) {
+    session->OnLoginServer(server, now);
+    return Settle(session, now);
+  }
+  if (WatchOf(*server) == nullptr && server->pool == nullptr) {
+    CloseServer(server, now);
+    return NextLogin(now);
+  }
+  server->MoveTo(ServerState::kLoggingIn);
+  const UpstreamUrl& upstream = config_->upstream;
+  const std::string* user = server->startup().Find("user");
+  server->StartOwnLogin(user != nullptr && *user == upstream.user ? upstream.password : "");
+  TouchServer(id);
+}
+
+void Hub::OnServerConnectFailed(ServerId id, const Error& error, TimePoint now) {
+  OnServerGone(id, error, now);
+}
+
+void Hub::OnServerBytes(ServerId id, std::string_view bytes, TimePoint now) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  Session* session = FindSession(server->client);
+  const bool relayed = server->state() == ServerState::kLoggingIn && session != nullptr;
+  if (relayed || server->state() == ServerState::kLeased) {
+    session->OnServerBytes(bytes, now);
+    return Settle(session, now);
+  }
+  OnServerEvent(server, server->OnBytes(bytes), now);
+}
+
+void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event, TimePoint now) {
+  using Event = ServerConnection::Event;
+  Watch* watch = WatchOf(*server);
+  TouchServer(server->id());
+  switch (event) {
+    case Event::kNone:
+      return;
+    case Event::kFailed:
+      return OnServerGone(server->id(), server->error(), now);
+    case Event::kLoggedIn:
+      if (watch != nullptr) {
+        server->MoveTo(ServerState::kIdle);
+        watch->OnLoggedIn();
+        return watch->Tick(now);
+      }
+      server->MoveTo(ServerState::kProbing);
+      return Probe(server, now);
+    case Event::kIdleAgain:
+      break;
+  }
+  if (watch != nullptr) {
+    watch->OnIdleAgain(now);
+    OnWatched(watch, now);
+  } else if (server->state() == ServerState::kProbing) {
+    OnProbed(server, now);
+  } else if (server->state() == ServerState::kSettling && server->cancels_in_flight == 0) {
+    server->MoveTo(ServerState::kIdle);
+    PutBack(server, now);
+  }
+}
+
+void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  server->OnLost(error);
+  if (Watch* watch = WatchOf(*server)) {
+    watch->OnLost(server->error(), now);
+    EscalateAll(nullptr);
+    WakeForCatalog(watch->database(), now);
+  }
+  const ClientId client = server->client;
+  Session* session = FindSession(client);
+  if (session != nullptr) {
+    if (session->server() == server) {
+      session->OnServerLost(error, now);
+      KeepOrphans(session, *server);
+    } else if (session->state() == SessionState::kLoggingIn) {
+      session->OnLoginFailed(error, now);
+    }
+  }
+  server->client = 0;
+  pool::Pool* pool = server->pool;
+  // One that never came to life is not tried again at once: who waits is told why.
+  const bool had_lived = server->state() == ServerState::kIdle ||
+                         server->state() == ServerState::kLeased ||
+                         server->state() == ServerState::kSettling;
+  CloseServer(server, now);
+  if (session != nullptr) Settle(session, now);
+  Replace(pool, had_lived, had_lived ? GoneError() : error, now);
+  LeaseAgain(FindSession(client), now);
+}
+
+void Hub::CloseServer(ServerConnection* server, TimePoint) {
+  if (server->pool != nullptr) {
+    server->pool->Remove(server);
+  }
+  Outbox last;
+  // A session that has come to life is ended as libpq ends it.
+  if (server->state() == ServerState::kIdle || server->state() == ServerState::kLeased) {
+    last.Emit([](std::string& to) { pgwire::EncodeEmpty(to, pgwire::frontend_type::kTerminate); });
+  }
+  server->MoveTo(ServerState::kClosed);
+  actions_.push_back({NetAction::Kind::kCloseServer, server->id(), std::move(last)});
+  servers_.erase(server->id());
+}
+
+// --- cancel ---
+
+void Hub::SendCancel(ServerConnection* server) {
+  if (server == nullptr || server->cancel_key.empty()) return;
+  ++statistics_.cancels;
+  ++server->cancels_in_flight;
+  Outbox bytes;
+  bytes.Emit([&](std::string& to) {
+    pgwire::CancelRequest{server->pid, server->cancel_key}.Encode(to);
+  });
+  actions_.push_back({NetAction::Kind::kSendCancel, server->id(), std::move(bytes)});
+}
+
+// The cancel request has been taken by the server: what it hits, it has hit.
+void Hub::OnCancelSent(ServerId id, TimePoint now) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  --server->cancels_in_flight;
+  if (server->state() != ServerState::kSettling || server->cancels_in_flight > 0 ||
+      server->querying()) {
+    return;
+  }
+  server->MoveTo(ServerState::kIdle);
+  PutBack(server, now);
+}
+
+void Hub::ForwardCancel(const Session& from, TimePoint now) {
+  const pgwire::CancelRequest& request = from.cancel_request();
+  for (const auto& [id, session] : sessions_) {
+    if (session->pid() != request.pid || session->cancel_key() != request.key) continue;
+    session->OnCancelRequest(now);
+    return Settle(session.get(), now);
+  }
+}
+
+}  // namespace pgsidecar::proxy
