@@ -55,8 +55,8 @@ class Outbox {
   // How many runs of bytes there are at most.
   size_t pieces() const { return segments_.size(); }
 
-  // The first `pieces.size()` runs of bytes, in order; returns how many were filled in. They are valid
-  // until the outbox is changed.
+  // The first `pieces.size()` runs of bytes, in order; returns how many were filled in. They are
+  // valid until the outbox is changed.
   size_t Peek(std::span<std::string_view> pieces) const {
     size_t filled = 0;
     for (const Segment& segment : segments_) {

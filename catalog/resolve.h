@@ -66,8 +66,8 @@ std::string_view PinName(Pin pin);
 struct NameContext {
   std::string_view search_path;
   std::string_view user;
-  // The setting is not known (a function may have changed it): an unqualified name may mean an object
-  // in any schema.
+  // The setting is not known (a function may have changed it): an unqualified name may mean an
+  // object in any schema.
   bool any_schema = false;
 };
 

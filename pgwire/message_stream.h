@@ -121,10 +121,10 @@ class MessageStream {
     return kept_.size() == message_bytes_;
   }
 
-  std::string kept_;           // a partial header, or the beginning of a message wanted whole
-  char type_ = 0;              // of the message begun last
-  size_t message_bytes_ = 0;   // of that message
-  size_t rest_bytes_ = 0;      // of it that is still to pass in pieces
+  std::string kept_;          // a partial header, or the beginning of a message wanted whole
+  char type_ = 0;             // of the message begun last
+  size_t message_bytes_ = 0;  // of that message
+  size_t rest_bytes_ = 0;     // of it that is still to pass in pieces
 };
 
 }  // namespace pgsidecar::pgwire

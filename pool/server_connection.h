@@ -67,9 +67,9 @@ class ServerConnection {
   // What an input came to; the caller acts on it.
   enum class Event : uint8_t {
     kNone,
-    kLoggedIn,         // an own login has ended well
-    kIdleAgain,        // an own query has ended
-    kFailed,           // `error()` says why; to be closed
+    kLoggedIn,   // an own login has ended well
+    kIdleAgain,  // an own query has ended
+    kFailed,     // `error()` says why; to be closed
   };
 
   ServerConnection(ServerId id, pgwire::StartupMessage startup, TimePoint now);

@@ -1,5 +1,6 @@
-// From a text to a TextInfo, by libpg_query (PostgreSQL's own grammar, version 15). REQUIRES of every text: it was sent under standard_conforming_strings = on and a client
-// encoding in which no byte of a multibyte character is an ASCII byte; the caller checks.
+// From a text to a TextInfo, by libpg_query (PostgreSQL's own grammar, version 15). REQUIRES of
+// every text: it was sent under standard_conforming_strings = on and a client encoding in which no
+// byte of a multibyte character is an ASCII byte; the caller checks.
 //
 // The parser is recursive. A text of kMaxAnalyzedBytes needs at most kAnalyzerStackBytes of stack;
 // threads that call Analyze have that much.

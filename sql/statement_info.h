@@ -122,10 +122,10 @@ enum Hazard : uint32_t {
   kHazardTimeString = 1U << 4,   // a string literal with now, today, tomorrow or yesterday in it
   kHazardDynamicDate = 1U << 5,  // a cast of something not constant to a date or time type
   kHazardModifyingCte = 1U << 6,
-  kHazardCurrentOf = 1U << 7,     // WHERE CURRENT OF
-  kHazardXml = 1U << 8,           // XMLTABLE, XMLPARSE and kin (document or content: a setting)
+  kHazardCurrentOf = 1U << 7,      // WHERE CURRENT OF
+  kHazardXml = 1U << 8,            // XMLTABLE, XMLPARSE and kin (document or content: a setting)
   kHazardSystemColumn = 1U << 11,  // ctid, xmax and kin: VACUUM FULL and row locks change them
-  kHazardRowTypeField = 1U << 9,  // a field or star of an expression that may be a function call
+  kHazardRowTypeField = 1U << 9,   // a field or star of an expression that may be a function call
   kHazardParameterDate =
       1U << 10,  // a parameter itself cast to a date or time type: its bytes decide
 };
