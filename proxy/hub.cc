@@ -234,10 +234,13 @@ void Hub::Drain(TimePoint now) {
 void Hub::EndAll(TimePoint now) {
   std::vector<ClientId> ids;
   for (const auto& [id, session] : sessions_) ids.push_back(id);
-  for (const ClientId id : ids) {
-    if (Session* session = FindSession(id)) {
-      session->OnLoginFailed(
-          {"57P01", "terminating connection: pgsidecar is shutting down", "", ""}, now);
+  const Error ending = {"57P01", "terminating connection: pgsidecar is shutting down", "", ""};
+  // Told twice, a session does not wait for what it has under way.
+  for (int i = 0; i < 2; ++i) {
+    for (const ClientId id : ids) {
+      Session* session = FindSession(id);
+      if (session == nullptr) continue;
+      session->OnLoginFailed(ending, now);
       Settle(session, now);
     }
   }

@@ -130,6 +130,10 @@ void Session::SendReady() {
 
 void Session::Fatal(const Error& error) {
   if (state_ == SessionState::kClosed) return;
+  if (state_ == SessionState::kDraining) {  // its client has gone: nothing is left to be saved
+    state_ = SessionState::kClosed;
+    return ReleaseServer(Action::kDropServer);
+  }
   ++shared_.statistics->errors;
   log::debug("client ended by error client={} peer={} sqlstate={} reason={}", id_, peer_,
              error.sqlstate, error.message);

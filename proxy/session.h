@@ -313,6 +313,7 @@ class Session {
   bool OnReadyForQuery(const pgwire::Piece& piece, TimePoint now);
   void OnParameterStatus(const pgwire::Piece& piece);
   void OnErrorResponse(const pgwire::Piece& piece);
+  void AfterError();
   void PassError(const pgwire::Piece& piece, const pgwire::ErrorFields& fields);
   void OnCopyIn();
   void MergeOldestBatch();

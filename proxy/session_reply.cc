@@ -71,6 +71,11 @@ bool IsFatal(const pgwire::ErrorFields& fields) {
 bool Session::OnPiece(const pgwire::Piece& piece, TimePoint now) {
   if (piece.first && piece.last) return OnReply(piece, now);
   Pass(piece);  // a row, COPY data, or a message so large that nobody looks into it
+  if (piece.type == backend::kErrorResponse && piece.last) {
+    DropMarkers();
+    copy_in_ = copy_extended_ = false;
+    AfterError();
+  }
   return state_ != SessionState::kClosed;
 }
 
@@ -273,6 +278,11 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   } else {
     PassError(piece, *fields);
   }
+  AfterError();
+}
+
+// An error ends a Query by itself; else the server ignores everything up to the next Sync.
+void Session::AfterError() {
   const bool simple = !expected_.empty() && (expected_.front().kind == Reply::kQuery ||
                                              expected_.front().kind == Reply::kFunctionCall);
   if (!simple) SkipToSync();

@@ -183,6 +183,37 @@ TEST(LeaseTest, ARowThatIsCutOffIsNotFilledUpWithAnError) {
   EXPECT_TRUE(client.closed);
 }
 
+TEST(LeaseTest, AServerThatTalksNonsenseWhileItsClientIsGoneIsDropped) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  client.Query(kRead);
+  for (auto& [id, server] : world.servers) server.mute = true;
+  world.Run();
+  const ServerId id = world.ServerOf(client);
+  world.Vanish(client);
+  world.hub->OnServerBytes(id, std::string("Z\0\0\0\1", 5), world.now);
+  world.Collect();
+  EXPECT_EQ(world.hub->FindServer(id), nullptr);
+  EXPECT_TRUE(world.hub->sessions().empty());
+}
+
+TEST(LeaseTest, TheEndLeavesNoSessionBehind) {
+  World world;
+  FakeClient& idle = world.LoggedIn();
+  FakeClient& busy = world.LoggedIn();
+  FakeClient& gone = world.LoggedIn();
+  for (auto& [id, server] : world.servers) server.mute = true;
+  busy.Query(kRead);
+  gone.Query("UPDATE branches SET bbalance = 5 WHERE bid = 1");
+  world.Run();
+  world.Vanish(gone);
+  world.hub->EndAll(world.now);
+  world.Collect();
+  EXPECT_TRUE(world.hub->sessions().empty());
+  EXPECT_EQ(idle.Take(), "E:57P01");
+  EXPECT_EQ(busy.Take(), "E:57P01");
+}
+
 TEST(LeaseTest, OnlyQueriesReachTheConsole) {
   World world;
   FakeClient& call = world.Console();

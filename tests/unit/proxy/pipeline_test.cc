@@ -190,6 +190,25 @@ TEST_F(PipelineTest, SyncsAmidACopyAreIgnored) {
   EXPECT_EQ(world_.database.balances[1], 6);
 }
 
+TEST_F(PipelineTest, AnErrorTooLongToBeHeldIsAnErrorAllTheSame) {
+  for (auto& [id, server] : world_.servers) server.mute = true;
+  client_.Parse("", kUpdate).Run("", {"1", "1"});
+  world_.Run();
+  const ServerId id = world_.ServerOf(client_);
+  world_.At(id).backend->out.clear();
+  std::string out;
+  pgwire::EncodeError(out, "ERROR", {"P0001", std::string(3 << 20, 'x'), "", ""});
+  pgwire::ReadyForQuery{}.Encode(out);
+  for (size_t at = 0; at < out.size(); at += 60'000) {
+    world_.hub->OnServerBytes(id, std::string_view(out).substr(at, 60'000), world_.now);
+    world_.Collect();
+  }
+  for (auto& [server_id, server] : world_.servers) server.mute = false;
+  EXPECT_EQ(Get(client_), "E:P0001 Z:I");
+  EXPECT_EQ(Get(client_.Query(kRead)), "T D:1 C:SELECT 1 Z:I");
+  ExpectClean();
+}
+
 TEST_F(PipelineTest, AFailedTransactionEndsByAPreparedRollback) {
   EXPECT_EQ(Get(client_.Parse("r", "ROLLBACK").Parse("s", kRead).Sync()), "1 1 Z:I");
   world_.Ask(client_, "BEGIN");
