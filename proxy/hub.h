@@ -70,7 +70,8 @@ class Hub {
   void OnServerConnected(ServerId id, TimePoint now);
   void OnServerConnectFailed(ServerId id, const Error& error, TimePoint now);
   void OnServerBytes(ServerId id, std::string_view bytes, TimePoint now);
-  void OnServerGone(ServerId id, const Error& error, TimePoint now);
+  // `error` by value: it may be the connection's own, which ends here.
+  void OnServerGone(ServerId id, Error error, TimePoint now);
   void OnCancelSent(ServerId id, TimePoint now);
   void OnTick(TimePoint now);
   // New clients are refused, the others end as soon as nothing is under way.

@@ -325,7 +325,7 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
   }
 }
 
-void Hub::OnServerGone(ServerId id, const Error& error, TimePoint now) {
+void Hub::OnServerGone(ServerId id, Error error, TimePoint now) {  // NOLINT: see hub.h
   ServerConnection* server = FindServer(id);
   if (server == nullptr) return;
   server->OnLost(error);

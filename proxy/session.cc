@@ -168,7 +168,14 @@ void Session::Close() {
   MaybeRelease();
 }
 
-void Session::OnClientGone(TimePoint) { Close(); }
+void Session::OnClientGone(TimePoint) {
+  // Who has said Terminate behind a query has asked for it to be run, and may be gone before it is.
+  if (wait_ == Wait::kQuiet && request_pending_ && request_.kind == Request::Kind::kTerminate) {
+    client_vanished_ = true;
+    return;
+  }
+  Close();
+}
 
 bool Session::MayRelease() const {
   return server_ != nullptr && !server_said_fatal_ && Quiet() && !batch_open_ &&
@@ -186,7 +193,8 @@ void Session::MaybeRelease() {
   }
   if (state_ != SessionState::kReady) return;
   if (idle && pin_ == catalog::Pin::kNone && MayRelease()) ReleaseServer(Action::kRelease);
-  if (draining_proxy_ && idle && (server_ == nullptr || MayRelease())) {
+  const bool waits = wait_ != Wait::kNone || request_pending_;
+  if (draining_proxy_ && idle && !waits && (server_ == nullptr || MayRelease())) {
     Fatal({"57P01", "terminating connection: pgsidecar is shutting down", "", ""});
   }
 }
@@ -229,7 +237,7 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
     return OnPiece(piece, now);
   });
   if (!ok) return Fatal(error);
-  if (state_ == SessionState::kDraining) client_out.Clear();
+  if (state_ == SessionState::kDraining || client_vanished_) client_out.Clear();
   if (state_ == SessionState::kLoggingIn && answer_due_) return Process({}, now);
   if (wait_ == Wait::kReplay && expected_.empty()) return Resume(now);
   if (wait_ == Wait::kQuiet && expected_.empty()) return Resume(now);

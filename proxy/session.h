@@ -351,6 +351,7 @@ class Session {
   Request request_;
   Decision decision_;
   bool request_pending_ = false;  // request_ is not finished
+  bool client_vanished_ = false;  // behind a Terminate that waits for its turn
   bool replay_failed_ = false;    // what the request needs could not be prepared
   bool rest_passes_ = false;      // what is still to come of its last message goes to the server
   bool skip_to_sync_ = false;     // after an error of our own in the extended protocol

@@ -53,7 +53,11 @@ void Session::Begin(TimePoint now) {
   rest_passes_ = false;
   joined_ = false;
   waited_for_catalog_ = false;
-  if (request_.kind == Request::Kind::kTerminate) return Close();
+  if (request_.kind == Request::Kind::kTerminate) {
+    if (expected_.empty()) return Close();
+    wait_ = Wait::kQuiet;  // the server runs what was asked of it before
+    return;
+  }
   if (request_.kind == Request::Kind::kCopy) {
     ForwardCopy();
     return Finish();
@@ -113,6 +117,7 @@ bool Session::WaitForReload(TimePoint now) {
 
 // The request has been decided; it goes as far as it can. Called again after each wait.
 void Session::Continue(TimePoint now) {
+  if (request_.kind == Request::Kind::kTerminate) return Close();
   if (decision_.local && batch_open_) {
     // The client has to end the batch that it has begun on the server, and this has its place in
     // it.

@@ -36,6 +36,23 @@ class PipelineTest : public testing::Test {
   FakeClient& client_ = world_.LoggedIn();
 };
 
+TEST_F(PipelineTest, AQueryBeforeTerminateIsRun) {
+  FakeClient& other = world_.LoggedIn();
+  const auto hold = [this](bool held) {
+    for (auto& [id, server] : world_.servers) server.held = held;
+  };
+  hold(true);
+  client_.Query("UPDATE branches SET bbalance = 17 WHERE bid = 1").Terminate();
+  world_.Run();
+  world_.Vanish(client_);
+  hold(false);
+  EXPECT_EQ(world_.Ask(other, "SELECT bbalance FROM branches WHERE bid = 1"),
+            "T D:17 C:SELECT 1 Z:I");
+  EXPECT_TRUE(world_.cancels.empty());
+  EXPECT_EQ(world_.hub->statistics().cancels, 0u);
+  ExpectClean();
+}
+
 TEST_F(PipelineTest, HitsAndMissesKeepTheirPlaces) {
   for (int i = 0; i < 2; ++i) {
     client_.Parse("", kRead)
