@@ -202,7 +202,9 @@ void Session::SyncParameters() {
     const auto told = told_parameters_.find(name);
     if (told != told_parameters_.end() && told->second == value) continue;
     told_parameters_.insert_or_assign(name, value);
-    client_out.Emit([&](std::string& to) { pgwire::ParameterStatus{name, value}.Encode(to); });
+    client_out.Emit([&name = name, &value = value](std::string& to) {
+      pgwire::ParameterStatus{name, value}.Encode(to);
+    });
   }
   CheckEncodings();
 }
