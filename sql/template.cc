@@ -462,6 +462,19 @@ bool StripLiterals(std::string_view text, Template* into) {
 
 std::string_view TemplateText(std::string_view key) { return key.substr(0, key.find('\0')); }
 
+bool HoldsForTemplate(const TextInfo& info) {
+  if (!info.parsed || info.statements.size() != 1) return false;
+  switch (info.statements[0].kind) {
+    case StatementKind::kSelect:
+    case StatementKind::kInsert:
+    case StatementKind::kUpdate:
+    case StatementKind::kDelete:
+      return info.statements[0].settings.empty();
+    default:
+      return false;
+  }
+}
+
 ConstantPlace PlaceOf(std::span<const Literal> literals, size_t location) {
   using Source = ConstantPlace::Source;
   // The first literal that ends behind the location: the constant is its, or stands before it.

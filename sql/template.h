@@ -29,6 +29,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sql/statement_info.h"
+
 namespace pgsidecar::sql {
 
 // What PostgreSQL takes the constant for; also with a minus sign before it. Between int4 and int8
@@ -60,6 +62,10 @@ bool StripLiterals(std::string_view text, Template* into);
 
 // The part of a key that people read.
 std::string_view TemplateText(std::string_view key);
+
+// Whether the analysis of one text holds for all texts of its template. Whatever in a StatementInfo
+// may hold a literal's own value has to be looked at here.
+bool HoldsForTemplate(const TextInfo& info);
 
 // What a constant is made of, in every text of a template, by its place in the one that was
 // analysed: libpg_query's location, which is that of the minus sign if it has folded one in.

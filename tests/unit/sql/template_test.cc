@@ -212,6 +212,21 @@ TEST(Template, TextsOfAnyPiecesAreAlike) {
   EXPECT_GT(templates, 5000U);
 }
 
+TEST(Template, HoldsForPlainStatementsOnly) {
+  for (const std::string_view text :
+       {"select a = 5", "insert into t values (5)", "update t set a = 5",
+        "delete from t where a = 5", "with c as (delete from t returning a) select a = 5 from c"}) {
+    EXPECT_TRUE(HoldsForTemplate(Analyze(text))) << text;
+  }
+  for (const std::string_view text : {"", "select a = ", "select a = 5; select 1",
+                                      "select a into b from t where c = 5", "set a = 5"}) {
+    EXPECT_FALSE(HoldsForTemplate(Analyze(text))) << text;
+  }
+  TextInfo info = Analyze("select a = 5");
+  info.statements[0].settings.push_back({.name = "a.b", .value = "5"});
+  EXPECT_FALSE(HoldsForTemplate(info));
+}
+
 TEST(Template, ReusesItsBuffers) {
   Template stripped;
   ASSERT_TRUE(StripLiterals("select a = 5, b = 'x'", &stripped));
