@@ -1,6 +1,6 @@
-// What a template promises, held against PostgreSQL's own scanner and the analyser: every text of
-// the template has the tokens of the others, each stripped literal is one of them, and the analyser
-// says the same of all.
+// What a template promises, held against PostgreSQL's own scanner and parser and the analyser:
+// every text of the template has the tokens of the others, each stripped literal is one of them,
+// the analyser says the same of all, and each constant of the tree is the one that PlaceOf() says.
 
 #ifndef PGSIDECAR_TESTS_UNIT_SQL_TEMPLATE_ORACLE_H_
 #define PGSIDECAR_TESTS_UNIT_SQL_TEMPLATE_ORACLE_H_
@@ -21,6 +21,7 @@
 #include "sql/prescan.h"
 #include "sql/template.h"
 #include "sql/time_words.h"
+#include "tree_oracle.h"
 
 namespace pgsidecar::sql {
 
@@ -53,7 +54,21 @@ class TemplateOracle {
     }
     // A message names the token at which it stopped.
     if (!info.parsed) return "";
-    return Describe(info) == Describe(other_info) ? "" : "other analysis: " + Both(text, other);
+    if (Describe(info) != Describe(other_info)) return "other analysis: " + Both(text, other);
+    const std::vector<Constant> constants = ConstantsOf(text);
+    const std::vector<Constant> other_constants = ConstantsOf(other);
+    if (constants.size() != other_constants.size()) return "other tree: " + Both(text, other);
+    for (size_t i = 0; i < constants.size(); ++i) {
+      // The template's places are those of the text that was analysed; the other's values its own.
+      const ConstantPlace place = PlaceOf(own.literals, constants[i].location);
+      const bool right =
+          IsAt(place, {text, own.literals}, constants[i].value) &&
+          (place.source == ConstantPlace::Source::kTemplate
+               ? constants[i].value == other_constants[i].value
+               : IsAt(place, {other, other_template.literals}, other_constants[i].value));
+      if (!right) return "constant " + constants[i].value + ": " + Both(text, other);
+    }
+    return "";
   }
 
   // The text with other literals of the same kinds.
@@ -74,6 +89,56 @@ class TemplateOracle {
     std::vector<PgQuery__Token> kinds;
     std::vector<std::pair<size_t, size_t>> spans;  // from, to
   };
+
+  struct Constant {
+    size_t location;
+    std::string value;  // as the parser holds it; numbers in decimal
+  };
+
+  static std::vector<Constant> ConstantsOf(const std::string& text) {
+    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(text.c_str());
+    PgQuery__ParseResult* tree = pg_query__parse_result__unpack(
+        nullptr, parsed.parse_tree.len, reinterpret_cast<const uint8_t*>(parsed.parse_tree.data));
+    std::vector<Constant> constants;
+    CollectConstants(tree->base, &constants);
+    pg_query__parse_result__free_unpacked(tree, nullptr);
+    pg_query_free_protobuf_parse_result(parsed);
+    return constants;
+  }
+
+  static void CollectConstants(const ProtobufCMessage& message, std::vector<Constant>* into) {
+    if (message.descriptor == &pg_query__a__const__descriptor) {
+      const auto& constant = *reinterpret_cast<const PgQuery__AConst*>(&message);
+      const auto location = static_cast<size_t>(constant.location);
+      if (constant.val_case == PG_QUERY__A__CONST__VAL_IVAL) {
+        into->push_back({location, std::to_string(constant.ival->ival)});
+      } else if (constant.val_case == PG_QUERY__A__CONST__VAL_FVAL) {
+        into->push_back({location, constant.fval->fval});
+      } else if (constant.val_case == PG_QUERY__A__CONST__VAL_SVAL) {
+        into->push_back({location, constant.sval->sval});
+      }
+    }
+    ForEachChild(message, [into](const char*, const ProtobufCMessage& child) {
+      CollectConstants(child, into);
+    });
+  }
+
+  // Whether the constant is what stands at its place in the text.
+  static bool IsAt(const ConstantPlace& place, const Literals& literals,
+                   const std::string& constant) {
+    if (place.source == ConstantPlace::Source::kTemplate) return true;
+    if (place.source == ConstantPlace::Source::kUnknown) return false;
+    std::string value(literals.Value(place.index));
+    const LiteralKind kind = literals.places[place.index].kind;
+    if (kind == LiteralKind::kAsciiString || kind == LiteralKind::kString) {
+      for (size_t at = 0; (at = value.find("''", at)) != std::string::npos; ++at) {
+        value.erase(at, 1);
+      }
+    }
+    // libpg_query keeps an int4 as a number: there is no "-0".
+    const bool is_minus_zero = kind == LiteralKind::kInt4 && value == "0";
+    return constant == (place.negated && !is_minus_zero ? "-" + value : value);
+  }
 
   static std::string Both(const std::string& text, const std::string& other) {
     return text + "\n-- and --\n" + other;
