@@ -229,6 +229,7 @@ class Session {
     std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
     bool cache_tried = false;     // neither a hit nor to be waited for
     bool cacheable_form = false;  // one statement, run to its end, in one of the known shapes
+    std::string_view text;        // of a simple Query: exactly as it came; a view into request_
     // Of that statement, in the extended protocol; views into request_.
     std::shared_ptr<ClientStatement> statement;
     pgwire::Bind bind;
