@@ -12,15 +12,6 @@ namespace pgsidecar::sql {
 
 namespace {
 
-// PostgreSQL compares names of settings without regard to ASCII case.
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return lower;
-}
-
 std::optional<std::string> ConstantText(const Node* node) {
   if (IsNull(node) || node->node_case != PG_QUERY__NODE__NODE_A_CONST) return std::nullopt;
   const PgQuery__AConst& constant = *node->a_const;
