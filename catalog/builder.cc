@@ -27,6 +27,8 @@ enum ResultSet : size_t {
   kOperators,
   kCasts,
   kEventTriggers,
+  kColumns,
+  kKeyColumns,
 };
 
 bool ReadSchema(Row row, CatalogRows& rows) {
@@ -131,6 +133,28 @@ bool ReadCast(Row row, CatalogRows& rows) {
   return reader.ok();
 }
 
+bool ReadColumn(Row row, CatalogRows& rows) {
+  RowReader reader(row, 7);
+  auto& [relation, column] = rows.columns.emplace_back();
+  relation = reader.Number();
+  column.name = reader.Text();
+  column.type = reader.Number();
+  column.max_characters = reader.Number();
+  column.deterministic = reader.Bool();
+  column.generated = reader.Bool();
+  column.has_default = reader.Bool();
+  return reader.ok();
+}
+
+bool ReadKeyColumn(Row row, CatalogRows& rows) {
+  RowReader reader(row, 3);
+  KeyColumn& key = rows.key_columns.emplace_back();
+  key.relation = reader.Number();
+  key.column = reader.Text();
+  key.unique = reader.Bool();
+  return reader.ok();
+}
+
 bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
   switch (result_set) {
     case kSchemas:
@@ -158,6 +182,10 @@ bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
     case kEventTriggers:
       rows.has_event_triggers = true;
       return row.size() == 1;
+    case kColumns:
+      return ReadColumn(row, rows);
+    case kKeyColumns:
+      return ReadKeyColumn(row, rows);
     default:
       return false;
   }

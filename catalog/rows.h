@@ -18,6 +18,16 @@ inline constexpr Oid kFirstUserOid = 16384;
 inline constexpr Oid kPgCatalogSchema = 11;
 inline bool IsUserOid(Oid oid) { return oid >= kFirstUserOid; }
 
+// A column that is not dropped, of a table or partitioned table.
+struct Column {
+  std::string name;
+  Oid type = 0;
+  uint32_t max_characters = 0;  // of a varchar with a limit; else 0
+  bool deterministic = false;   // equal are equal bytes: no collation, or a deterministic one
+  bool generated = false;
+  bool has_default = false;  // or is an identity
+};
+
 struct Relation {
   Oid oid = 0;
   std::string name;
@@ -34,7 +44,8 @@ struct Relation {
   // Defaults, generated columns, checks, index and partition key expressions, index predicates.
   std::vector<std::string> expressions;
   std::vector<std::string> policies;
-  Oid root = 0;  // its inheritance or partition tree's representative
+  std::vector<Column> columns;  // in the order of INSERT without a list
+  Oid root = 0;                 // its inheritance or partition tree's representative
 };
 
 struct ForeignKey {
@@ -84,6 +95,13 @@ struct Cast {
   std::string function_language;  // "" without a user's function
 };
 
+// A column that is a primary, unique or foreign key by itself.
+struct KeyColumn {
+  Oid relation = 0;
+  std::string column;
+  bool unique = false;
+};
+
 struct CatalogRows {
   std::vector<std::pair<Oid, std::string>> schemas;
   std::vector<Relation> relations;
@@ -97,6 +115,8 @@ struct CatalogRows {
   std::vector<Operator> operators;
   std::vector<Cast> casts;
   bool has_event_triggers = false;
+  std::vector<std::pair<Oid, Column>> columns;
+  std::vector<KeyColumn> key_columns;
 };
 
 }  // namespace pgsidecar::catalog

@@ -87,6 +87,7 @@ struct ClientStatement {
   std::shared_ptr<const pool::PreparedStatement> prepared;
   std::shared_ptr<StatementRecord> record;  // null for a statement answered here
   std::optional<uint64_t> description;      // hash of what the server described, once it has
+  uint64_t catalog_version = 0;             // of when it was parsed
   std::string local_sql;                    // for one that is answered here
   bool local() const { return record == nullptr; }
 };
@@ -211,6 +212,12 @@ class Session {
   struct Decision {
     Plan plan;                                              // of all that it runs
     std::vector<std::shared_ptr<StatementRecord>> records;  // what it runs, in order
+    // In the extended protocol: how each of them is run; the Bind's body is a view into request_.
+    struct Run {
+      std::shared_ptr<ClientStatement> statement;
+      std::string_view bind;
+    };
+    std::vector<Run> runs;
     bool unknown = false;         // it runs something whose text is not known
     bool local = false;           // answered here
     std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
@@ -259,8 +266,11 @@ class Session {
   bool DecideExtended();
   bool DecideCacheableForm();
   bool WaitForReload(TimePoint now);
-  void DecideRuns(const std::shared_ptr<ClientStatement>& statement);
+  void DecideRuns(const std::shared_ptr<ClientStatement>& statement, std::string_view bind);
   void MakePlan();
+  void AddWrittenRows(size_t run, const Plan& before, Plan* plan) const;
+  void AddReadRows();
+  RunValues ValuesOf(const pgwire::Bind& bind, const ClientStatement& statement) const;
   std::string_view CacheRefusal() const;
   bool HasTimeWord() const;
   bool TryCache(TimePoint now);

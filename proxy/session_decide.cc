@@ -178,6 +178,7 @@ std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& par
     return statement;
   }
   statement->record = std::move(record);
+  statement->catalog_version = database_->catalog_version();
   statement->prepared = shared_.prepared->Intern(parse.sql, parse.parameter_types);
   return statement;
 }
@@ -242,7 +243,7 @@ bool Session::DecideExtended() {
         if (!names) return bad({"08P01", "invalid string in message", "", ""});
         const auto statement = find(names->statement);
         note(statement.get());
-        DecideRuns(statement);
+        DecideRuns(statement, body);
         break;
       }
       case frontend::kDescribe: {
@@ -273,12 +274,13 @@ bool Session::DecideExtended() {
   return true;
 }
 
-void Session::DecideRuns(const std::shared_ptr<ClientStatement>& statement) {
+void Session::DecideRuns(const std::shared_ptr<ClientStatement>& statement, std::string_view bind) {
   if (statement == nullptr) {
     // Missing, and the server will say so; or made by PREPARE, and its text is not known.
     decision_.unknown |= own_names_;
   } else if (statement->record != nullptr) {
     decision_.records.push_back(statement->record);
+    decision_.runs.push_back({statement, bind});
     decision_.statement = statement;
   }
 }
@@ -330,13 +332,15 @@ void Session::MakePlan() {
   plan.refusal = catalog::Refusal::kNotASelect;
   bool first = true;
   const uint64_t names_id = environment_ && names_known_ ? names_id_ : kAnyNames;
-  for (const auto& record : decision_.records) {
+  for (size_t run = 0; run < decision_.records.size(); ++run) {
+    const auto& record = decision_.records[run];
     // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
     if (!analysis_holds_ || settings_unconfirmed_ || (!utf8_ && !record->ascii())) {
       decision_.unknown = true;
     }
     Plan one = record->PlanFor(*database_, Names(), names_id);
     if (!ran_unknown_ && record->info().IsSingle(sql::StatementKind::kFetch)) one.ClearWrites();
+    AddWrittenRows(run, plan, &one);
     if (std::exchange(first, false)) {
       plan = one;
     } else {
@@ -345,6 +349,44 @@ void Session::MakePlan() {
   }
   if (decision_.unknown) plan.Merge(UnknownPlan(*database_));
   decision_.plan = std::move(plan);
+}
+
+// Past this many counters a transaction's writes are told apart by relation only.
+constexpr size_t kMaxWrittenCounters = 1024;
+
+// `before` is the plan of the runs before this one.
+void Session::AddWrittenRows(size_t run, const Plan& before, Plan* plan) const {
+  if (plan->rows == nullptr || plan->rows->writes.empty()) return;
+  if (ledger_.written() + before.written_counters.size() > kMaxWrittenCounters) {
+    return plan->AddWriteCounters(*database_, nullptr);
+  }
+  if (run >= decision_.runs.size()) {  // a simple query
+    RunValues values;
+    values.utf8 = utf8_;
+    return plan->AddWriteCounters(*database_, &values);
+  }
+  const auto bind = pgwire::Bind::Decode(decision_.runs[run].bind);
+  if (!bind.ok()) return plan->AddWriteCounters(*database_, nullptr);
+  const RunValues values = ValuesOf(*bind, *decision_.runs[run].statement);
+  plan->AddWriteCounters(*database_, &values);
+}
+
+// REQUIRES: the request is in a cacheable form.
+void Session::AddReadRows() {
+  if (decision_.plan.rows == nullptr) return;
+  RunValues values;
+  values.utf8 = utf8_;
+  if (request_.kind == Request::Kind::kExtended) {
+    values = ValuesOf(decision_.bind, *decision_.statement);
+  }
+  decision_.plan.AddReadCounters(*database_, values);
+}
+
+RunValues Session::ValuesOf(const pgwire::Bind& bind, const ClientStatement& statement) const {
+  return {.bind = &bind,
+          .parameter_types = statement.prepared->parameter_types,
+          .types_inferred = statement.catalog_version == database_->catalog_version(),
+          .utf8 = utf8_};
 }
 
 bool Session::HasTimeWord() const {
@@ -431,6 +473,7 @@ bool Session::TryCache(TimePoint now) {
     return true;
   }
   const bool may_fill = ledger_.empty();
+  AddReadRows();
   if (auto stamps = shared_.versions->Capture(decision_.plan.read_counters); stamps && may_fill) {
     // Only outside a transaction: a session that holds locks must not wait for another.
     if (!joined_ && status_ == pgwire::TransactionStatus::kIdle) {

@@ -209,6 +209,7 @@ void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
   if (plan.pin == catalog::Pin::kPreparedStatement) ForgetStatements();
+  if (fill_ != nullptr) AddReadRows();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
                            !DependsOn(*fill_, plan.read_counters))) {
     DropFill();

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sql/row_info.h"
+
 namespace pgsidecar::sql {
 
 enum class StatementKind : uint8_t {
@@ -62,15 +64,6 @@ enum class StatementKind : uint8_t {
 };
 
 std::string_view StatementKindName(StatementKind kind);
-
-// schema is empty for an unqualified name. A name with a database part has it checked away by the
-// server; the analyser keeps schema and name only.
-struct QualifiedName {
-  std::string schema;
-  std::string name;
-  bool operator==(const QualifiedName&) const = default;
-  auto operator<=>(const QualifiedName&) const = default;
-};
 
 // What is done to a relation, as bits.
 enum WriteOperation : uint8_t {
@@ -137,6 +130,10 @@ struct StatementInfo {
   std::vector<QualifiedName>
       reads;  // every relation named, CTE names in scope left out; no duplicates
   std::vector<WriteTarget> writes;
+  // One for each time that a relation of `reads` is named, a self join's twice.
+  std::vector<Reference> references;
+  // kInsert, kUpdate and kDelete whose rows are known in part; not under kHazardModifyingCte.
+  std::optional<RowWrite> row_write;
   std::vector<QualifiedName>
       functions;  // as called, or as the grammar turns special syntax into calls
   std::vector<QualifiedName>

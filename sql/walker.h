@@ -61,6 +61,8 @@ class Walker {
   void SortClause(Nodes items);
   void LockingClauses(Nodes items);
   void Targets(Nodes targets);
+  void InsertedRows(const PgQuery__InsertStmt& insert);
+  void UpdatedRows(const PgQuery__UpdateStmt& update);
   void OnConflict(const PgQuery__OnConflictClause& clause);
   void MergeWhen(const PgQuery__MergeWhenClause& when, uint8_t* operations);
   void SortOperators();
