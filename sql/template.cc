@@ -462,7 +462,43 @@ bool StripLiterals(std::string_view text, Template* into) {
 
 std::string_view TemplateText(std::string_view key) { return key.substr(0, key.find('\0')); }
 
-bool HoldsForTemplate(const TextInfo& info) {
+ConstantPlace PlaceOf(std::span<const Literal> literals, size_t location) {
+  using Source = ConstantPlace::Source;
+  // The first literal that ends behind the location: the constant is its, or stands before it.
+  const auto it = std::partition_point(literals.begin(), literals.end(), [&](const Literal& l) {
+    return size_t{l.offset} + l.length <= location;
+  });
+  if (it == literals.end() || location < it->sign) return {.source = Source::kTemplate};
+  const size_t index = static_cast<size_t>(it - literals.begin());
+  if (location == it->offset) return {.source = Source::kLiteral, .index = index};
+  if (location == it->sign) return {.source = Source::kLiteral, .negated = true, .index = index};
+  return {.source = Source::kUnknown};
+}
+
+namespace {
+
+// Calls `visit` with each Value of the statement until it returns false.
+template <typename Visit>
+bool EachValue(StatementInfo& info, Visit visit) {
+  const auto each = [&](std::vector<Value>& values) {
+    return std::all_of(values.begin(), values.end(), visit);
+  };
+  const auto restricted = [&](std::vector<Restriction>& restrictions) {
+    return std::all_of(restrictions.begin(), restrictions.end(),
+                       [&](Restriction& restriction) { return each(restriction.values); });
+  };
+  for (Reference& reference : info.references) {
+    if (!restricted(reference.restrictions)) return false;
+  }
+  if (!info.row_write) return true;
+  RowWrite& write = *info.row_write;
+  return std::all_of(write.rows.begin(), write.rows.end(), each) &&
+         std::all_of(write.assignments.begin(), write.assignments.end(),
+                     [&](Assignment& assignment) { return visit(assignment.value); }) &&
+         restricted(write.restrictions);
+}
+
+bool IsShareable(const TextInfo& info) {
   if (!info.parsed || info.statements.size() != 1) return false;
   switch (info.statements[0].kind) {
     case StatementKind::kSelect:
@@ -475,17 +511,29 @@ bool HoldsForTemplate(const TextInfo& info) {
   }
 }
 
-ConstantPlace PlaceOf(std::span<const Literal> literals, size_t location) {
-  using Source = ConstantPlace::Source;
-  // The first literal that ends behind the location: the constant is its, or stands before it.
-  const auto it = std::partition_point(literals.begin(), literals.end(), [&](const Literal& l) {
-    return size_t{l.offset} + l.length <= location;
+}  // namespace
+
+bool MakeShared(std::span<const Literal> literals, TextInfo* info) {
+  if (!IsShareable(*info)) return false;
+  StatementInfo& statement = info->statements[0];
+  const auto is_literal = [](const Value& value) {
+    return value.kind == ValueKind::kNumber || value.kind == ValueKind::kString;
+  };
+  // A number's place is that of its digits, and the sign is the template's.
+  const bool all_known = EachValue(statement, [&](const Value& value) {
+    if (!is_literal(value)) return true;
+    const ConstantPlace place = PlaceOf(literals, value.location);
+    return place.source != ConstantPlace::Source::kUnknown && !place.negated;
   });
-  if (it == literals.end() || location < it->sign) return {.source = Source::kTemplate};
-  const size_t index = static_cast<size_t>(it - literals.begin());
-  if (location == it->offset) return {.source = Source::kLiteral, .index = index};
-  if (location == it->sign) return {.source = Source::kLiteral, .negated = true, .index = index};
-  return {.source = Source::kUnknown};
+  if (!all_known) return false;
+  return EachValue(statement, [&](Value& value) {
+    if (!is_literal(value)) return true;
+    const ConstantPlace place = PlaceOf(literals, value.location);
+    if (place.source != ConstantPlace::Source::kLiteral) return true;
+    value.literal = static_cast<uint32_t>(place.index + 1);
+    value.text.clear();
+    return true;
+  });
 }
 
 std::string_view Literals::Value(size_t index) const {
