@@ -337,6 +337,12 @@ class Session {
   void DropMarkers();
   void Desynchronized(char type);
 
+  // --- session_transaction.cc: transactions that the server need not know of yet ---
+  bool AnswerTransaction();
+  void SendOwedBegin();
+  void TakeSnapshotOnServer();
+  void RunForUs(std::string_view sql);
+
   // --- session_environment.cc: the settings that the session's answers depend on ---
   void AdoptEnvironment();
   void UpdateEnvironment();
@@ -438,6 +444,8 @@ class Session {
   bool rolled_back_ = false;  // the last COMMIT or ROLLBACK that the server reported was a ROLLBACK
   bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
   std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
+  bool begin_owed_ = false;          // answered here, and not sent yet
+  bool hit_in_transaction_ = false;  // the server does not know that a query has been answered
   bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server
   WriteLedger ledger_;
 

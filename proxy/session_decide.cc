@@ -140,7 +140,7 @@ void Session::Continue(TimePoint now) {
     return;
   }
   if (!decision_.cache_tried && !decision_.forced) {
-    if (TryCache(now)) return;
+    if (AnswerTransaction() || TryCache(now)) return;
     decision_.cache_tried = true;
   }
   Forward(now);
@@ -459,6 +459,7 @@ bool Session::TryCache(TimePoint now) {
 }
 
 void Session::SendHit(const std::shared_ptr<const cache::Entry>& entry) {
+  hit_in_transaction_ |= in_transaction();
   const bool extended = request_.kind == Request::Kind::kExtended;
   if (extended) {
     client_out.Emit([&](std::string& to) {

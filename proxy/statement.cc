@@ -69,6 +69,7 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
     plan.sets_names |= IsOneOf(change.name, {"", "search_path", "role", "session_authorization"});
     plan.sets_encoding |=
         IsOneOf(change.name, {"", "standard_conforming_strings", "client_encoding"});
+    plan.sets_transaction |= IsOfTransaction(change.name);
     plan.resets_only &= change.reset;
   }
   const bool discards = statement.kind == StatementKind::kDiscard && statement.name == "ALL";
@@ -94,7 +95,6 @@ Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
   plan.names_unknown = plan.environment_unknown = resolved.environment_unknown;
   PlanSettings(statement, plan);
   plan.may_commit = resolved.may_commit;
-  plan.begins = statement.kind == sql::StatementKind::kBegin;
   plan.sets_isolation = SetsIsolation(statement);
   if (resolved.refusal == Refusal::kNone) {
     plan.read_counters = CountersOf(database, resolved.reads);
@@ -154,12 +154,12 @@ void Plan::Merge(const Plan& other) {
   names_unknown |= other.names_unknown;
   sets_names |= other.sets_names;
   sets_encoding |= other.sets_encoding;
+  sets_transaction |= other.sets_transaction;
   resets_only &= other.resets_only;
   follows_settings |= other.follows_settings;
   ends_transaction |= other.ends_transaction;
   may_commit |= other.may_commit;
   sets_isolation |= other.sets_isolation;
-  begins |= other.begins;
   MergeCounters(written_counters, other.written_counters);
 }
 

@@ -37,13 +37,13 @@ struct Plan {
   bool names_unknown = false;     // afterwards; what an unqualified name means, or whose "$user" is
   bool sets_names = false;        // search_path, role: they are known once the server has confirmed
   bool sets_encoding = false;     // or how strings are read
+  bool sets_transaction = false;  // its isolation and kin, which no query may precede
   bool resets_only = true;        // of settings: RESET, DISCARD, and nothing that sets
   bool follows_settings = false;  // the session has to follow it to know its settings
   bool ends_transaction = false;  // or part of it: COMMIT, ROLLBACK, ROLLBACK TO
   bool may_commit = false;
   bool sets_isolation =
       false;            // of the transaction that is open or begins, to something not modelled
-  bool begins = false;  // BEGIN among its statements
   std::vector<cache::CounterIndex> read_counters;     // the database's first; empty if refused
   std::vector<cache::CounterIndex> written_counters;  // sorted; the database's alone: anything
 
