@@ -58,9 +58,10 @@ class SlotWriter {
     return false;
   }
 
-  std::string_view TextOf(const Value& value) const {
+  // Valid until the next call.
+  std::string_view TextOf(const Value& value) {
     return value.literal == 0 ? std::string_view(value.text)
-                              : run_.literals.Value(value.literal - 1);
+                              : run_.literals.Value(value.literal - 1, &scratch_);
   }
 
   // The type that the parameter has, if it is not declared, follows from this one place of it.
@@ -123,6 +124,7 @@ class SlotWriter {
   const Database& database_;
   const RunValues& run_;
   std::vector<CounterIndex>& counters_;
+  std::string scratch_;
 };
 
 bool AppendSlots(const KeyedColumn& column, const Database& database, const RunValues& run,

@@ -10,8 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
-#include <cstring>
 
 #include "sql/analyzer.h"
 #include "sql/time_words.h"
@@ -246,7 +244,6 @@ class Scanner {
       case Pack("groups"):
         return After::kFrame;
       case Pack("values"):
-        lists_ &= ~uint64_t{1};
         return After::kValues;
       case Pack("select"):
       case Pack("with"):
@@ -536,11 +533,18 @@ bool MakeShared(std::span<const Literal> literals, TextInfo* info) {
   });
 }
 
-std::string_view Literals::Value(size_t index) const {
+std::string_view Literals::Value(size_t index, std::string* scratch) const {
   const Literal& place = places[index];
   const std::string_view token = text.substr(place.offset, place.length);
-  const bool quoted = place.kind == LiteralKind::kAsciiString || place.kind == LiteralKind::kString;
-  return quoted ? token.substr(1, token.size() - 2) : token;
+  if (token.front() != '\'') return token;
+  const std::string_view inside = token.substr(1, token.size() - 2);
+  if (inside.find('\'') == std::string_view::npos) return inside;
+  scratch->clear();
+  for (size_t at = 0; at < inside.size(); ++at) {
+    *scratch += inside[at];
+    if (inside[at] == '\'') ++at;
+  }
+  return *scratch;
 }
 
 }  // namespace pgsidecar::sql

@@ -89,8 +89,9 @@ struct Literals {
   std::string_view text;
   std::span<const Literal> places;
 
-  // A number's digits; what stands between a string's quotes, with quotes inside still doubled.
-  std::string_view Value(size_t index) const;
+  // What a literal means, without a sign; views `text`, or `scratch` if it is written there in
+  // another way (a quote is doubled).
+  std::string_view Value(size_t index, std::string* scratch) const;
 };
 
 }  // namespace pgsidecar::sql
