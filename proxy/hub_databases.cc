@@ -17,8 +17,8 @@ Database* Hub::DatabaseNamed(const std::string& name) {
     if (database->name() == name) return database.get();
   }
   databases_.push_back(std::make_unique<Database>(name, &versions_));
-  watches_.push_back(
-      std::make_unique<Watch>(databases_.back().get(), config_->catalog_poll_interval));
+  watches_.push_back(std::make_unique<Watch>(
+      databases_.back().get(), config_->catalog_poll_interval, &config_->harmless_functions));
   return databases_.back().get();
 }
 
