@@ -21,24 +21,17 @@ using sql::RoutineInfo;
 using sql::StatementInfo;
 using sql::StatementKind;
 
-// Under which a body means what it says: they choose plans and how values are printed and read.
+// Settings under which a body means what it says: they choose plans and how values are printed and
+// read. As PostgreSQL spells them.
 bool IsHarmlessConfig(std::string_view name) {
   constexpr std::array<std::string_view, 13> kNames = {
       "search_path",       "work_mem",        "maintenance_work_mem",
-      "statement_timeout", "lock_timeout",    "timezone",
-      "datestyle",         "intervalstyle",   "client_min_messages",
+      "statement_timeout", "lock_timeout",    "TimeZone",
+      "DateStyle",         "IntervalStyle",   "client_min_messages",
       "row_security",      "plan_cache_mode", "bytea_output",
       "extra_float_digits"};
   return name.starts_with("enable_") || name.starts_with("jit") ||
          std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-}
-
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return lower;
 }
 
 // The schemas that a body's unqualified names may mean.
@@ -180,7 +173,7 @@ Effects ComputeCall(const Catalog& catalog, const Function& function, const Fram
   }
   const Routine& routine = *function.routine;
   for (const std::string& setting : routine.config) {
-    if (!IsHarmlessConfig(LowerCase(setting.substr(0, setting.find('='))))) {
+    if (!IsHarmlessConfig(std::string_view(setting).substr(0, setting.find('=')))) {
       effects.RunsUnknown(Refusal::kUnknownFunction);
     }
   }
