@@ -327,7 +327,10 @@ void PlpgsqlReader::Targets() {
   while (Skip(","));
 }
 
+// A variable could have a reserved word's name; but then STRICT, say, could be one, and the word be
+// SQL's.
 void PlpgsqlReader::Target() {
+  if (Next().is_reserved) return Fail("reserved word as a target");
   routine_.assigned.push_back(Next().text);
   if (Next().token == PG_QUERY__TOKEN__PARAM) {
     ++next_;

@@ -113,7 +113,8 @@ TEST(Plpgsql, DoesNotUnderstandTheRest) {
         "BEGIN END; SELECT 1",
         "#option dump\nBEGIN END",
         "BEGIN U&\"a\" := 1; END",
-        "BEGIN SELECT 1 END"}) {
+        "BEGIN SELECT 1 END",
+        "DECLARE strict int; BEGIN SELECT x INTO strict FROM t; END"}) {
     EXPECT_FALSE(AnalyzePlpgsqlBody(body).understood()) << body;
   }
   EXPECT_FALSE(AnalyzePlpgsqlBody(std::string("BEGIN \0 END", 11)).understood());
