@@ -35,10 +35,11 @@ struct Choice {
 };
 
 // Where a setting lives; its type decides how it is read, checked, shown and named in --help.
-using Field = std::variant<UpstreamUrl Config::*, std::vector<ListenAddress> Config::*,
-                           std::optional<ListenAddress> Config::*, Consistency Config::*,
-                           bool Config::*, Duration Config::*, size_t Config::*, uint32_t Config::*,
-                           std::string Config::*, Choice>;
+using Field =
+    std::variant<UpstreamUrl Config::*, std::vector<ListenAddress> Config::*,
+                 std::vector<std::string> Config::*, std::optional<ListenAddress> Config::*,
+                 Consistency Config::*, bool Config::*, Duration Config::*, size_t Config::*,
+                 uint32_t Config::*, std::string Config::*, Choice>;
 
 struct Setting {
   std::string_view name;  // as in the TOML file
@@ -83,6 +84,9 @@ constexpr std::array kSettings = std::to_array<Setting>({
      "how often a part of the cache is searched for dead entries", kMillisecond},
     {"catalog_poll_interval", &Config::catalog_poll_interval,
      "how often the server is asked whether its catalogs have changed", kMillisecond},
+    {"harmless_functions", &Config::harmless_functions,
+     "functions, as schema.name with commas between them, that change nothing, whatever they are;"
+     " of an IMMUTABLE one the answer is cached"},
     {"default_pool_size", &Config::default_pool_size,
      "server connections of one user to one database", 1},
     {"max_server_connections", &Config::max_server_connections, "server connections in all", 1},
@@ -125,7 +129,8 @@ std::string VariableOf(const Setting& setting) {
 }
 
 bool IsList(const Setting& setting) {
-  return std::holds_alternative<std::vector<ListenAddress> Config::*>(setting.field);
+  return std::holds_alternative<std::vector<ListenAddress> Config::*>(setting.field) ||
+         std::holds_alternative<std::vector<std::string> Config::*>(setting.field);
 }
 
 bool IsSwitch(const Setting& setting) {
@@ -136,6 +141,7 @@ std::string TypeName(const Setting& setting) {
   struct {
     std::string operator()(UpstreamUrl Config::*) { return "URL"; }
     std::string operator()(std::vector<ListenAddress> Config::*) { return "HOST:PORT,..."; }
+    std::string operator()(std::vector<std::string> Config::*) { return "SCHEMA.NAME,..."; }
     std::string operator()(std::optional<ListenAddress> Config::*) { return "HOST:PORT"; }
     std::string operator()(Consistency Config::*) { return "LEVEL"; }
     std::string operator()(bool Config::*) { return "on|off"; }
@@ -282,6 +288,21 @@ class Setter {
     config_.*field = std::move(addresses);
     return std::nullopt;
   }
+  std::optional<Error> operator()(std::vector<std::string> Config::*field) {
+    std::vector<std::string> names;
+    for (size_t begin = 0; begin < text_.size();) {
+      const size_t end = std::min(text_.find(',', begin), text_.size());
+      const std::string_view name = text_.substr(begin, end - begin);
+      const size_t dot = name.find('.');
+      if (dot == 0 || dot == std::string_view::npos || dot + 1 == name.size()) {
+        return Expected("schema.name, several with commas", name);
+      }
+      names.emplace_back(name);
+      begin = end + 1;
+    }
+    config_.*field = std::move(names);
+    return std::nullopt;
+  }
   std::optional<Error> operator()(std::optional<ListenAddress> Config::*field) {
     return Keep(field, ReadAddress(text_));
   }
@@ -364,6 +385,10 @@ std::string Show(const Setting& setting, const Config& config) {
         for (const ListenAddress& each : value) {
           list += (list.empty() ? "" : ",") + ShowAddress(each);
         }
+        return list;
+      } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+        std::string list;
+        for (const std::string& each : value) list += (list.empty() ? "" : ",") + each;
         return list;
       } else if constexpr (std::is_same_v<T, std::optional<ListenAddress>>) {
         return value ? ShowAddress(*value) : "";

@@ -65,6 +65,7 @@ struct Config {
   Duration single_flight_wait = std::chrono::seconds(1);
   Duration sweep_interval = std::chrono::seconds(1);
   Duration catalog_poll_interval = std::chrono::seconds(1);
+  std::vector<std::string> harmless_functions;  // as schema.name
 
   uint32_t default_pool_size = 20;  // server connections of one user to one database
   uint32_t max_server_connections = 100;
