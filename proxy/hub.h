@@ -101,6 +101,7 @@ class Hub {
   const cache::Store& store() const { return store_; }
   const cache::VersionTable& versions() const { return versions_; }
   const cache::SingleFlight& flights() const { return flights_; }
+  const MismatchLog& mismatches() const { return mismatches_; }
   // Drops everything that is cached, and what is being filled; returns how many entries that was.
   size_t Flush();
   const std::unordered_map<ClientId, std::unique_ptr<Session>>& sessions() const {
@@ -168,6 +169,7 @@ class Hub {
   cache::SingleFlight flights_;
   pool::PreparedRegistry prepared_;
   Statistics statistics_;
+  MismatchLog mismatches_;
   Shared shared_;
 
   uint64_t next_id_ = 1;

@@ -85,7 +85,11 @@ void Session::Pass(const pgwire::Piece& piece) {
     batch.fill->OnPiece(piece.type, piece.message_bytes, piece.first, piece.bytes);
     if (batch.fill->outcome() != cache::FillOutcome::kOpen &&
         batch.fill->outcome() != cache::FillOutcome::kComplete) {
-      ++shared_.statistics->fills_abandoned;
+      if (batch.verified) {
+        SkipVerify(batch.verified);
+      } else {
+        ++shared_.statistics->fills_abandoned;
+      }
       batch.fill.reset();
       LandFlight(batch);
     }
@@ -207,6 +211,10 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
     if (complete.ok() && (complete->tag == "COMMIT" || complete->tag == "ROLLBACK")) {
       rolled_back_ = complete->tag == "ROLLBACK";
     }
+    if (complete.ok() && !batches_.empty() && batches_.front().resets_own &&
+        (complete->tag == "RESET" || complete->tag == "DISCARD ALL")) {
+      settings_.ResetAll(in_transaction());
+    }
     if (!copy_extended_) copy_in_ = false;
   }
   if (!expected_.empty() && expected_.front().kind == Reply::kQuery) {
@@ -245,7 +253,9 @@ void Session::MergeOldestBatch() {
   Batch oldest = std::move(batches_.front());
   batches_.pop_front();
   LandFlight(oldest);
+  SkipVerify(oldest.verified);
   batches_.front().may_change_catalog |= oldest.may_change_catalog;
+  batches_.front().resets_own |= oldest.resets_own;
   ledger_.MergeOldest();
 }
 
@@ -255,6 +265,7 @@ void Session::OnParameterStatus(const pgwire::Piece& piece) {
   const bool is_new = server_->OnParameterStatus(status->name, status->value);
   told_parameters_.insert_or_assign(std::string(status->name), std::string(status->value));
   CheckEncodings();
+  if (status->name == "application_name") Identify();
   if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty()) {
     // Not by a SET that we have seen: a reload of the server's configuration, or a function.
     environment_.reset();
@@ -334,6 +345,7 @@ void Session::Restore(const Expected& skipped) {
 }
 
 void Session::EndFill(Batch& batch, TimePoint now) {
+  if (batch.verified) return EndVerify(batch, now);
   if (batch.fill != nullptr) {
     auto entry = batch.fill->Finish(now);
     if (entry != nullptr && shared_.store->Insert(std::move(entry))) {

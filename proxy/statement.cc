@@ -5,7 +5,10 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "catalog/relation_names.h"
+#include "proxy/config.h"
 #include "proxy/database.h"
+#include "proxy/hint.h"
 #include "sql/analyzer.h"
 
 namespace pgsidecar::proxy {
@@ -158,6 +161,38 @@ const Plan& StatementRecord::PlanFor(const Database& database, const catalog::Na
   if (plans_.size() >= kMaxPlans) plans_.erase(plans_.begin());
   plans_.push_back({names_id, version, MakePlan(*info_, database, names)});
   return plans_.back().plan;
+}
+
+const StatementPolicy& StatementRecord::PolicyFor(const Config& config, const Database& database,
+                                                  const catalog::NameContext& names,
+                                                  uint64_t names_id,
+                                                  const SessionIdentity& identity,
+                                                  uint64_t identity_id) {
+  const uint64_t version = database.catalog_version();
+  for (const RememberedPolicy& remembered : policies_) {
+    if (remembered.names_id == names_id && remembered.catalog_version == version &&
+        remembered.identity_id == identity_id) {
+      return remembered.policy;
+    }
+  }
+  std::erase_if(policies_, [version](const RememberedPolicy& remembered) {
+    return remembered.catalog_version != version;
+  });
+  if (policies_.size() >= kMaxPlans) policies_.erase(policies_.begin());
+
+  const sql::StatementInfo& statement = info_->statements[0];
+  StatementPolicy policy;
+  const Hint hint = ReadHint(text_);
+  policy.hint = hint.wishes;
+  policy.bad_hint = hint.bad;
+  policy.cache_class = ClassOf(statement, text_);
+  if (!config.rules.empty()) {
+    const auto relations = catalog::RelationsOf(statement, names, *database.last_catalog());
+    policy.rule_index = FindRule(config.rules, {text_, relations}, identity);
+    if (policy.rule_index) policy.rule = config.rules[*policy.rule_index].wishes;
+  }
+  policies_.push_back({names_id, version, identity_id, std::move(policy)});
+  return policies_.back().policy;
 }
 
 namespace {

@@ -156,6 +156,7 @@ struct StatementInfo {
   std::string
       name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel ("" = *)
   bool with_hold = false;  // DECLARE ... WITH HOLD
+  bool ordered = false;    // kSelect: the outermost query has an ORDER BY
   bool explain_analyze = false;
 
   // Names the relation's own or a temp schema (pg_temp), so that the session's own state decides.

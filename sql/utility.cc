@@ -174,6 +174,8 @@ void AnalyzeQuery(const Node* query, Collector* out) {
   Walker walker(out);
   walker.Query(query);
   out->info().kind = KindOfQuery(query);
+  out->info().ordered =
+      query->node_case == PG_QUERY__NODE__NODE_SELECT_STMT && query->select_stmt->n_sort_clause > 0;
   if (walker.into() != nullptr) SetKindOfInto(walker.into(), out);
 }
 
