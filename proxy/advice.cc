@@ -43,8 +43,8 @@ constexpr std::array kAdvice = std::to_array<Advice>({
     {"off_by_rule", "see SHOW RULES: a rule says cache = off"},
     {"off_by_hint", "its leading comment says off"},
     {"bad_hint",
-     "correct its leading comment: ttl=30s, consistency=session|ttl, class=query|search|content, "
-     "cache=on|off|verify|observe"},
+     "correct its leading comment: ttl=30s, consistency=session or ttl, class=query, search or "
+     "content, cache=on, off, verify or observe"},
     {"own_write", "nothing: the transaction has written before; the next one may read the cache"},
     {"protocol_form", "run it to its end on the unnamed portal, without a row limit"},
     {"in_pipeline", "wait for the answers to what was sent before"},

@@ -486,6 +486,9 @@ void TakeEnvironment(const std::map<std::string, std::string>& environment, Give
 Result<std::optional<ExitMessage>> TakeFlags(int argc, const char* const* argv, Givens& givens) {
   CLI::App app("A caching and pooling proxy for PostgreSQL.", "pgsidecar");
   app.footer(
+      "pgsidecar explain \"SELECT ...\" [--user NAME] [--search-path PATH] and these flags say "
+      "what\n"
+      "the cache makes of a statement: 0 if it may be cached, 1 if not, 2 on an error.\n\n"
       "Every setting is also an environment variable (--cache-bytes is PGSIDECAR_CACHE_BYTES)\n"
       "and a key of the TOML file (cache_bytes). Flags win over the environment, the environment\n"
       "over the file. DATABASE_URL is the upstream if nothing else says one.\n"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 #include <vector>
@@ -310,6 +311,31 @@ std::string Metrics(const Hub& hub) {
     }
   }
   return text;
+}
+
+std::string StatsJson(const Hub& hub) {
+  nlohmann::json json;
+  json["version"] = kVersion;
+  for (const Figure& figure : StatsFigures(hub)) json["stats"][figure.name] = figure.value;
+  for (const Figure& figure : CacheFigures(hub)) json["cache"][figure.name] = figure.value;
+  for (const ClassFigure& figure : ClassFigures(hub)) {
+    for (size_t i = 0; i < kCacheClasses; ++i) {
+      json["classes"][CacheClassName(static_cast<CacheClass>(i))][figure.name] = figure.values[i];
+    }
+  }
+  json["rules"] = nlohmann::json::array();
+  for (const uint64_t matches : hub.statistics().rule_matches) {
+    json["rules"].push_back({{"matches", matches}});
+  }
+  json["databases"] = nlohmann::json::array();
+  for (const auto& database : hub.databases()) {
+    json["databases"].push_back({{"name", database->name()},
+                                 {"cache_usable", database->usable()},
+                                 {"catalog_version", database->catalog_version()},
+                                 {"statements", database->book.records().size()}});
+  }
+  // A database's name may be in any encoding.
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace pgsidecar::proxy

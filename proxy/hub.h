@@ -112,6 +112,8 @@ class Hub {
   }
   const std::map<std::string, std::unique_ptr<pool::Pool>>& pools() const { return pools_; }
   const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
+  // Why the catalog of the upstream URL's database is not loaded; empty if nothing is wrong.
+  const std::string& upstream_error() const { return watches_.front()->last_error(); }
   bool draining() const { return draining_; }
   // The upstream answers, and new clients are let in.
   bool ready() const;

@@ -72,8 +72,8 @@ std::optional<Error> OwnSettings::Set(std::string_view name, const std::string* 
   return std::nullopt;
 }
 
-void OwnSettings::ResetAll(bool in_transaction) {
-  NoteChange(defaults_, in_transaction);
+void OwnSettings::ResetAll() {
+  NoteChange(defaults_, /*in_transaction=*/true);
   now_ = session_ = defaults_;
   if (in_doubt_) now_.cache = CacheMode::kOff;
 }

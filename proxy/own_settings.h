@@ -37,8 +37,8 @@ class OwnSettings {
   // SET, SET LOCAL or, without a value, RESET. REQUIRES: in a transaction if local.
   std::optional<Error> Set(std::string_view name, const std::string* value, bool local,
                            bool in_transaction);
-  // RESET ALL, DISCARD ALL.
-  void ResetAll(bool in_transaction);
+  // RESET ALL, DISCARD ALL, in a transaction that is still to end, be it theirs alone.
+  void ResetAll();
 
   void OnRollbackToSavepoint();
   void OnTransactionEnd(bool committed);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "proxy/config.h"
+#include "proxy/hint.h"
 
 namespace pgsidecar::proxy {
 namespace {
@@ -68,20 +69,29 @@ std::optional<size_t> FindRule(std::span<const Rule> rules, const StatementFacts
   return std::nullopt;
 }
 
-CacheClass ClassOf(const sql::StatementInfo& statement, std::string_view text) {
+CacheClass ClassOf(const sql::StatementInfo& statement) {
   // Text search, ILIKE, pg_trgm's distances. Its % is a remainder as well, and says nothing.
   constexpr std::array<std::string_view, 9> kSearch = {"@@",   "@@@",  "~~*", "!~~*", "<->",
                                                        "<<->", "<->>", "<%",  "%>"};
-  bool like = false;
-  for (const sql::QualifiedName& used : statement.operators) {
-    if (std::find(kSearch.begin(), kSearch.end(), used.name) != kSearch.end()) {
-      return CacheClass::kSearch;
-    }
-    like |= used.name == "~~" || used.name == "!~~";
-  }
-  // LIKE without a fixed beginning, which no index finds.
-  return like && text.find("'%") != std::string_view::npos ? CacheClass::kSearch
-                                                           : CacheClass::kQuery;
+  const bool searches = std::any_of(
+      statement.operators.begin(), statement.operators.end(), [&](const sql::QualifiedName& used) {
+        return std::find(kSearch.begin(), kSearch.end(), used.name) != kSearch.end();
+      });
+  return searches ? CacheClass::kSearch : CacheClass::kQuery;
+}
+
+StatementPolicy MakeStatementPolicy(const Config& config, const sql::StatementInfo& statement,
+                                    std::string_view text,
+                                    std::span<const sql::QualifiedName> relations,
+                                    const SessionIdentity& session) {
+  StatementPolicy policy;
+  const Hint hint = ReadHint(text);
+  policy.hint = hint.wishes;
+  policy.bad_hint = hint.bad;
+  policy.cache_class = ClassOf(statement);
+  policy.rule_index = FindRule(config.rules, {text, relations}, session);
+  if (policy.rule_index) policy.rule = config.rules[*policy.rule_index].wishes;
+  return policy;
 }
 
 CachePolicy PolicyOf(const Config& config, const StatementPolicy& statement, CacheMode ceiling,

@@ -21,8 +21,9 @@ struct Config;
 // An empty text matches anything.
 struct Rule {
   std::string relation{};  // schema.name, or name in whatever schema
-  std::string pattern{};   // of the statement's text: * for any letters, ? for one; case is ignored
-  std::string user{};      // who has logged in
+  std::string
+      pattern{};       // of the text or its template: * for any letters, ? for one; case is ignored
+  std::string user{};  // who has logged in
   std::string application_name{};
   std::string database{};
   CacheWishes wishes{};
@@ -48,9 +49,9 @@ bool GlobMatches(std::string_view pattern, std::string_view text);
 std::optional<size_t> FindRule(std::span<const Rule> rules, const StatementFacts& statement,
                                const SessionIdentity& session);
 
-// Full-text and pattern search, as far as the text shows it; anything else is kQuery. Which rows
-// are content no text shows: that takes a rule or a hint.
-CacheClass ClassOf(const sql::StatementInfo& statement, std::string_view text);
+// Full-text and similarity search and ILIKE; anything else is kQuery. Which rows are content no
+// text shows: that takes a rule or a hint.
+CacheClass ClassOf(const sql::StatementInfo& statement);
 
 // What is known of a statement in one kind of session before a call of it: remembered.
 struct StatementPolicy {
@@ -60,6 +61,11 @@ struct StatementPolicy {
   std::optional<size_t> rule_index{};
   CacheClass cache_class = CacheClass::kQuery;
 };
+
+StatementPolicy MakeStatementPolicy(const Config& config, const sql::StatementInfo& statement,
+                                    std::string_view text,
+                                    std::span<const sql::QualifiedName> relations,
+                                    const SessionIdentity& session);
 
 // What holds for a call. `ceiling` is what the configuration allows the session at most, `own` what
 // it has set for itself. Of the modes the narrowest holds; of ages and levels what is nearest to

@@ -213,7 +213,7 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
     }
     if (complete.ok() && !batches_.empty() && batches_.front().resets_own &&
         (complete->tag == "RESET" || complete->tag == "DISCARD ALL")) {
-      settings_.ResetAll(in_transaction());
+      settings_.ResetAll();
     }
     if (!copy_extended_) copy_in_ = false;
   }
@@ -280,6 +280,8 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   DropMarkers();
   copy_in_ = copy_extended_ = false;
   replay_failed_ |= !expected_.empty() && expected_.front().own;
+  // A RESET ALL ahead of it in the same transaction is undone.
+  rolled_back_ |= !batches_.empty() && batches_.front().resets_own;
   if (IsFatal(*fields)) {
     server_said_fatal_ = true;
     return Pass(piece);

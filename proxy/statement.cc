@@ -8,7 +8,6 @@
 #include "catalog/relation_names.h"
 #include "proxy/config.h"
 #include "proxy/database.h"
-#include "proxy/hint.h"
 #include "sql/analyzer.h"
 
 namespace pgsidecar::proxy {
@@ -181,17 +180,12 @@ const StatementPolicy& StatementRecord::PolicyFor(const Config& config, const Da
   if (policies_.size() >= kMaxPlans) policies_.erase(policies_.begin());
 
   const sql::StatementInfo& statement = info_->statements[0];
-  StatementPolicy policy;
-  const Hint hint = ReadHint(text_);
-  policy.hint = hint.wishes;
-  policy.bad_hint = hint.bad;
-  policy.cache_class = ClassOf(statement, text_);
+  std::vector<sql::QualifiedName> relations;  // only rules want to know
   if (!config.rules.empty()) {
-    const auto relations = catalog::RelationsOf(statement, names, *database.last_catalog());
-    policy.rule_index = FindRule(config.rules, {text_, relations}, identity);
-    if (policy.rule_index) policy.rule = config.rules[*policy.rule_index].wishes;
+    relations = catalog::RelationsOf(statement, names, *database.last_catalog());
   }
-  policies_.push_back({names_id, version, identity_id, std::move(policy)});
+  policies_.push_back({names_id, version, identity_id,
+                       MakeStatementPolicy(config, statement, text_, relations, identity)});
   return policies_.back().policy;
 }
 

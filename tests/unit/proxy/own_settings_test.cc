@@ -52,7 +52,7 @@ TEST_F(OwnSettingsTest, ResetGoesBackToTheStart) {
   EXPECT_FALSE(settings_.Set(kTtlSetting, nullptr, false, false));
   EXPECT_EQ(ttl(), seconds(7));
   EXPECT_EQ(cache(), CacheMode::kOn);
-  settings_.ResetAll(true);
+  settings_.ResetAll();
   EXPECT_EQ(cache(), CacheMode::kVerify);
   settings_.OnTransactionEnd(false);
   EXPECT_EQ(cache(), CacheMode::kOn);
