@@ -50,7 +50,9 @@ constexpr std::array kAdvice = std::to_array<Advice>({
     {"in_pipeline", "wait for the answers to what was sent before"},
     {"failed_transaction", "end the failed transaction"},
     {"isolation_level", "read under READ COMMITTED"},
-    {"settings_unknown", "nothing: it passes when the settings have been asked for again"},
+    {"settings_unknown",
+     "nothing if it passes; if it stays, the session has changed a setting in a way that could not "
+     "be followed: connect again"},
     {"session_settings", "see the log: a setting of the user or the database forbids it"},
     {"time_word_in_parameter", "pass the time itself in place of now, today, tomorrow, yesterday"},
     {"replication", "nothing: it is a replication connection"},

@@ -88,6 +88,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
      "the same for class search; cache_entry_bytes if only that is given", kKilobyte},
     {"content_entry_bytes", &Config::content_entry_bytes,
      "the same for class content; cache_entry_bytes if only that is given", kKilobyte},
+    {"lazy_begin", &Config::lazy_begin,
+     "send BEGIN with the first statement that the cache cannot answer"},
     {"single_flight_wait", &Config::single_flight_wait,
      "how long a read waits for the same read of another client"},
     {"sweep_interval", &Config::sweep_interval,

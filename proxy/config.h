@@ -66,6 +66,7 @@ struct Config {
   size_t search_entry_bytes = size_t{8} << 20;
   size_t content_entry_bytes = size_t{100} << 20;
   std::vector<Rule> rules;  // of the file only
+  bool lazy_begin = true;
   Duration single_flight_wait = std::chrono::seconds(1);
   Duration sweep_interval = std::chrono::seconds(1);
   Duration catalog_poll_interval = std::chrono::seconds(1);

@@ -9,7 +9,6 @@
 #include "proxy/advice.h"
 #include "proxy/hint.h"
 #include "proxy/statement.h"
-#include "sql/analyzer.h"
 
 namespace pgsidecar::proxy {
 namespace {
@@ -74,13 +73,12 @@ std::string Describe(size_t index, const Rule& rule) {
 }
 
 // How a statement that may be cached is cached; false if rule or hint forbid it.
-bool AddPolicy(const ExplainRequest& request, const Config& config,
+bool AddPolicy(const ExplainRequest& request, const Config& config, std::string_view text,
                const sql::StatementInfo& statement,
                const std::vector<sql::QualifiedName>& relations, Lines& lines) {
   const SessionIdentity session = {
       .user = request.user, .application_name = "", .database = request.database};
-  const StatementPolicy found =
-      MakeStatementPolicy(config, statement, request.sql, relations, session);
+  const StatementPolicy found = MakeStatementPolicy(config, statement, text, relations, session);
   const CachePolicy policy = PolicyOf(config, found, config.cache, {});
   const bool cached = policy.mode != CacheMode::kOff;
   lines.Add("cacheable", cached ? "yes" : "no");
@@ -116,7 +114,10 @@ Explanation Explain(const ExplainRequest& request, const Config& config,
     lines.Add("because", reason);
     lines.Add("advice", AdviceFor(reason));
   };
-  const sql::TextInfo info = sql::Analyze(request.sql);
+  // As a session would meet it: literals that make no difference are not seen by rules.
+  StatementBook book(/*max_statements=*/1, /*max_bytes=*/size_t{64} << 20);
+  const auto record = book.Get(request.sql).record;
+  const sql::TextInfo& info = record->info();
   if (!info.parsed) {
     refuse(RefusalName(Refusal::kNotUnderstood));
     lines.Add("parser", info.error);
@@ -131,7 +132,7 @@ Explanation Explain(const ExplainRequest& request, const Config& config,
   }
   if (all.size() == 1 && all[0].refusal == Refusal::kNone) {
     const sql::StatementInfo& statement = info.statements[0];
-    explanation.cacheable = AddPolicy(request, config, statement,
+    explanation.cacheable = AddPolicy(request, config, record->text(), statement,
                                       catalog::RelationsOf(statement, names, catalog), lines);
     AddDependencies(all[0], catalog, lines);
     lines.Add("key",

@@ -48,6 +48,7 @@
 #include "proxy/local_answer.h"
 #include "proxy/own_settings.h"
 #include "proxy/request.h"
+#include "proxy/session_settings.h"
 #include "proxy/statistics.h"
 #include "proxy/verify.h"
 #include "proxy/write_ledger.h"
@@ -193,6 +194,16 @@ class Session {
     kCopyEnd,      // marks where the client ended a COPY; answered by nothing
     kForcedError,  // an error that we made the server raise; `error` is what the client is told
   };
+  // A text that is being run and that the session has to follow to know its settings.
+  struct Followed {
+    std::shared_ptr<StatementRecord> record;
+    std::vector<std::optional<std::string>> values{};  // of Bind
+    size_t completed = 0;                              // so many of its statements
+    const sql::StatementInfo* current() const {
+      const auto& statements = record->info().statements;
+      return completed < statements.size() ? &statements[completed] : nullptr;
+    }
+  };
   struct Expected {
     Reply kind;
     bool own = false;    // the answer is not the client's
@@ -200,10 +211,12 @@ class Session {
     std::shared_ptr<ClientStatement> statement{};  // for kParse, kDescribeStatement
     std::shared_ptr<ClientStatement> previous{};   // what `name` meant before, restored on error
     std::unique_ptr<Error> error{};                // for kForcedError
+    std::shared_ptr<Followed> followed{};          // for kQuery, kExecute
   };
   // In mode verify: what the cache would have answered to the request that a fill is copied of.
   struct Verified {
     std::shared_ptr<const cache::Entry> entry;
+    std::string text;  // with its literals, which the record's may not have
     size_t parameters = 0;
     uint64_t parameters_hash = 0;
   };
@@ -214,6 +227,7 @@ class Session {
     bool leading = false;              // a flight of others waits for the fill
     Digest key{};                      // of the fill
     bool may_change_catalog = false;
+    bool failed = false;  // an error has come
     std::shared_ptr<StatementRecord> record;
   };
 
@@ -226,6 +240,7 @@ class Session {
     std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
     bool cache_tried = false;     // neither a hit nor to be waited for
     bool cacheable_form = false;  // one statement, run to its end, in one of the known shapes
+    std::string_view text;        // of a simple Query: exactly as it came; a view into request_
     // Of that statement, in the extended protocol; views into request_.
     std::shared_ptr<ClientStatement> statement;
     pgwire::Bind bind;
@@ -241,7 +256,6 @@ class Session {
   void ProcessLogin(std::string_view& input);
   void OnLoginPiece(const pgwire::Piece& piece);
   void OnLoginAuthentication(std::string_view bytes);
-  void AdoptEnvironment();
   void CheckEncodings();
   void Identify();
 
@@ -280,7 +294,6 @@ class Session {
   void MakeKey();
   void DropFill();
   void Finish();  // the request has been answered or sent
-  catalog::NameContext Names() const;
   std::shared_ptr<ClientStatement> MakeStatement(const pgwire::Parse& parse);
   std::shared_ptr<ClientStatement> FindStatement(std::string_view name) const;
   void SetStatement(std::string_view name, std::shared_ptr<ClientStatement> statement);
@@ -345,6 +358,31 @@ class Session {
   void DropMarkers();
   void Desynchronized(char type);
 
+  // --- session_transaction.cc: transactions that the server need not know of yet ---
+  bool AnswerTransaction();
+  void SendOwedBegin();
+  void TakeSnapshotOnServer();
+  void RunForUs(std::string_view sql);
+
+  // --- session_environment.cc: the settings that the session's answers depend on ---
+  void AdoptEnvironment();
+  void UpdateEnvironment();
+  void LoseEnvironment(std::string_view reason);
+  void NoteSettings(Plan* plan);
+  bool ChangesSettings(const Plan& plan) const;
+  catalog::NameContext Names() const;
+  std::optional<std::string_view> UserOfNames() const;
+  bool DefaultsToReadCommitted() const;
+  void FollowQuery();
+  void FollowBind(std::string_view portal, const std::shared_ptr<ClientStatement>& statement,
+                  const Request::Message& message);
+  void FollowExecute(std::string_view portal);
+  void OnCompleted(std::string_view tag);
+  void Apply(const sql::SettingChange& change, const Followed& followed);
+  void OnAttemptFailed();
+  void EndBatchOfSettings(bool idle, bool failed);
+  bool Explains(std::string_view parameter) const;
+
   // --- session_local.cc: answered here ---
   void AnswerLocally();
   bool AnswerLocalMessage(const Request::Message& message);
@@ -407,13 +445,18 @@ class Session {
   bool own_names_ = false;  // pinned, with the client's statement names on the server itself
   catalog::Pin pin_ = catalog::Pin::kNone;
   std::optional<pool::Environment> environment_;
-  std::string environment_key_;  // what of it goes into the key
+  SessionSettings settings_changed_;  // since the login
+  std::string environment_key_;       // what of both goes into the key
+  std::string search_path_;           // in force
+  std::string user_of_names_;         // whose "$user" is
   uint64_t names_id_ = 0;
-  bool names_known_ = true;  // the search_path and role are still those of environment_
+  bool names_known_ = true;            // search_path_ and user_of_names_ are what they say
+  bool names_unconfirmed_ = false;     // a change of them is under way
+  bool encoding_unconfirmed_ = false;  // a change of how texts are read is under way
+  std::unordered_map<std::string, std::shared_ptr<Followed>> followed_portals_;
   // Something of which nothing is known has run, or has been bound to a cursor: only then can a
   // FETCH do what the DECLARE did not say.
   bool ran_unknown_ = false;
-  bool settings_unconfirmed_ = false;  // a change of settings is under way
   bool analysis_holds_ =
       true;           // strings and encoding are such that a text means what the parser thinks
   bool utf8_ = true;  // both ends
@@ -425,6 +468,8 @@ class Session {
   bool rolled_back_ = false;  // the last COMMIT or ROLLBACK that the server reported was a ROLLBACK
   bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
   std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
+  bool begin_owed_ = false;          // answered here, and not sent yet
+  bool hit_in_transaction_ = false;  // the server does not know that a query has been answered
   bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server
   WriteLedger ledger_;
 

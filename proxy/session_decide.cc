@@ -15,8 +15,8 @@ namespace frontend = pgwire::frontend_type;
 namespace {
 
 constexpr std::string_view kOurSettings = "pgsidecar.";
-// The id of names that may mean an object in any schema.
-constexpr uint64_t kAnyNames = 0;
+// The id of catalog::kAnyNames.
+constexpr uint64_t kAnyNamesId = 0;
 // Types below this come with PostgreSQL (FirstNormalObjectId).
 constexpr uint32_t kFirstUserOid = 16384;
 
@@ -140,7 +140,7 @@ void Session::Continue(TimePoint now) {
     return;
   }
   if (!decision_.cache_tried && !decision_.forced) {
-    if (TryCache(now)) return;
+    if (AnswerTransaction() || TryCache(now)) return;
     decision_.cache_tried = true;
   }
   Forward(now);
@@ -162,7 +162,8 @@ bool Session::DecideQuery() {
     decision_.local = true;
     return true;
   }
-  auto record = database_->book.Get(query->sql);
+  auto record = database_->book.Get(query->sql).record;
+  decision_.text = query->sql;
   decision_.local = IsAnsweredHere(record->info());
   if (MixesOurs(record->info())) decision_.forced = OursMixed();
   decision_.cacheable_form = true;
@@ -172,7 +173,7 @@ bool Session::DecideQuery() {
 
 std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& parse) {
   auto statement = std::make_shared<ClientStatement>();
-  auto record = database_->book.Get(parse.sql);
+  auto record = database_->book.Get(parse.sql).record;
   if (IsAnsweredHere(record->info())) {
     statement->local_sql = parse.sql;
     return statement;
@@ -315,27 +316,22 @@ bool Session::DecideCacheableForm() {
          at == messages.size();
 }
 
-catalog::NameContext Session::Names() const {
-  if (!environment_ || !names_known_) {
-    return {.search_path = {}, .user = {}, .any_schema = true};
-  }
-  return {.search_path = environment_->search_path,
-          .user = environment_->current_user,
-          .any_schema = false};
-}
-
 // What the request does, under the catalog of now.
 void Session::MakePlan() {
   Plan plan;
   plan.refusal = catalog::Refusal::kNotASelect;
   bool first = true;
-  const uint64_t names_id = environment_ && names_known_ ? names_id_ : kAnyNames;
+  catalog::NameContext names = Names();
+  bool reads_texts = analysis_holds_ && !encoding_unconfirmed_;
   for (const auto& record : decision_.records) {
     // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
-    if (!analysis_holds_ || settings_unconfirmed_ || (!utf8_ && !record->ascii())) {
-      decision_.unknown = true;
+    if (!reads_texts || (!utf8_ && !record->ascii())) decision_.unknown = true;
+    Plan one = record->PlanFor(*database_, names, names.any_schema ? kAnyNamesId : names_id_);
+    // What comes behind it may be read differently.
+    if (one.sets_names || one.names_unknown || one.ends_transaction) {
+      names = catalog::kAnyNames;
     }
-    Plan one = record->PlanFor(*database_, Names(), names_id);
+    if (one.sets_encoding && ChangesSettings(one)) reads_texts = false;
     if (!ran_unknown_ && record->info().IsSingle(sql::StatementKind::kFetch)) one.ClearWrites();
     if (std::exchange(first, false)) {
       plan = one;
@@ -378,15 +374,26 @@ std::string_view Session::CacheRefusal() const {
   return {};
 }
 
+// How the cache treats the request. REQUIRES: CacheRefusal has nothing against it.
+CachePolicy Session::Policy() {
+  const catalog::NameContext names = Names();
+  const StatementPolicy& statement = decision_.records[0]->PolicyFor(
+      *shared_.config, *database_, names, names.any_schema ? kAnyNamesId : names_id_, identity_,
+      identity_id_);
+  if (statement.rule_index) ++shared_.statistics->rule_matches[*statement.rule_index];
+  return PolicyOf(*shared_.config, statement, ceiling_, settings_.now());
+}
+
 void Session::MakeKey() {
   cache::KeyFields fields;
   fields.database = database_->id();
   fields.session_user = environment_->session_user;
   fields.current_role = environment_->current_user;
   fields.environment = environment_key_;
-  fields.sql = decision_.records[0]->text();
+  fields.sql = decision_.text;
   if (request_.kind == Request::Kind::kExtended) {
     fields.flavor = cache::Flavor::kExtended;
+    fields.sql = decision_.statement->prepared->sql;
     fields.parameter_types = decision_.statement->prepared->parameter_types;
     fields.parameter_formats = decision_.bind.parameter_formats;
     fields.parameters = decision_.bind.values;
@@ -475,6 +482,7 @@ bool Session::TryCache(TimePoint now) {
 }
 
 void Session::SendHit(const std::shared_ptr<const cache::Entry>& entry) {
+  hit_in_transaction_ |= in_transaction();
   const bool extended = request_.kind == Request::Kind::kExtended;
   if (extended) {
     client_out.Emit([&](std::string& to) {

@@ -48,6 +48,8 @@ void Session::Forward(TimePoint now) {
     wait_since_ = now;
     return Act(Action::kLease);
   }
+  if (begin_owed_) SendOwedBegin();
+  if (hit_in_transaction_ && decision_.plan.sets_transaction) TakeSnapshotOnServer();
   if (Replay()) {
     replay_failed_ = false;
     wait_ = Wait::kReplay;
@@ -220,6 +222,7 @@ void Session::EndBatchOnServer() {
 void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
+  NoteSettings(&plan);
   if (plan.pin == catalog::Pin::kPreparedStatement) ForgetStatements();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
                            !DependsOn(*fill_, plan.read_counters))) {
@@ -231,15 +234,10 @@ void Session::NoteEffects() {
     log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
                PinName(pin_));
   }
-  if (plan.environment_unknown && bypass_.empty()) {
-    bypass_ = PinName(plan.pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan.pin);
-  }
   for (const auto& record : decision_.records) {
     batches_.back().resets_own |= ResetsOwnSettings(record->info());
   }
   ran_unknown_ |= plan.may_change_catalog;
-  settings_unconfirmed_ |= plan.environment_unknown;
-  if (plan.names_unknown) names_known_ = false;
   if (plan.sets_isolation) isolation_known_ = false;
   if (plan.changes_catalog) MarkCatalogChange();
   batches_.back().may_change_catalog |= plan.may_change_catalog;
@@ -302,6 +300,7 @@ void Session::ForwardMessage(const Request::Message& message) {
     case frontend::kFunctionCall:
       ForwardRaw(message);
       Expect(message.type == frontend::kQuery ? Reply::kQuery : Reply::kFunctionCall);
+      FollowQuery();
       if (!server_skips_) batch_open_ = false;
       unnamed_.reset();
       server_->unnamed_client = 0;
@@ -391,6 +390,7 @@ void Session::ForwardBind(const Request::Message& message) {
   if (names.portal.empty()) phantom_portal_ = false;
   local_portal_.clear();
   const auto statement = FindStatement(names.statement);
+  FollowBind(names.portal, statement, message);
   if (own_names_ || server_skips_) {
     ForwardRaw(message);
     return Expect(Reply::kBind);
@@ -458,6 +458,7 @@ void Session::ForwardExecute(const Request::Message& message) {
   if (RefersToPhantom(execute.portal)) return;
   ForwardRaw(message);
   Expect(Reply::kExecute);
+  FollowExecute(execute.portal);
 }
 
 // The unnamed portal was bound and run to its end here, from the cache; the server knows nothing of

@@ -200,8 +200,10 @@ bool Session::OnDescription(const pgwire::Piece& piece) {
 }
 
 bool Session::OnCommandEnd(const pgwire::Piece& piece) {
+  if (piece.type != backend::kCommandComplete) OnCompleted("");
   if (piece.type == backend::kCommandComplete) {
     const auto complete = pgwire::CommandComplete::Decode(piece.body());
+    if (complete.ok()) OnCompleted(complete->tag);
     // The tag is trusted over the text.
     if (complete.ok() && !batches_.empty() && !ledger_.oldest_writes() &&
         !IsHarmless(complete->tag)) {
@@ -256,6 +258,7 @@ void Session::MergeOldestBatch() {
   SkipVerify(oldest.verified);
   batches_.front().may_change_catalog |= oldest.may_change_catalog;
   batches_.front().resets_own |= oldest.resets_own;
+  batches_.front().failed |= oldest.failed;
   ledger_.MergeOldest();
 }
 
@@ -266,7 +269,7 @@ void Session::OnParameterStatus(const pgwire::Piece& piece) {
   told_parameters_.insert_or_assign(std::string(status->name), std::string(status->value));
   CheckEncodings();
   if (status->name == "application_name") Identify();
-  if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty()) {
+  if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty() && !Explains(status->name)) {
     // Not by a SET that we have seen: a reload of the server's configuration, or a function.
     environment_.reset();
     server_->environment.reset();
@@ -279,6 +282,7 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   if (!fields.ok()) return Fatal(fields.error());
   DropMarkers();
   copy_in_ = copy_extended_ = false;
+  OnAttemptFailed();
   replay_failed_ |= !expected_.empty() && expected_.front().own;
   // A RESET ALL ahead of it in the same transaction is undone.
   rolled_back_ |= !batches_.empty() && batches_.front().resets_own;
@@ -320,16 +324,22 @@ void Session::PassError(const pgwire::Piece& piece, const pgwire::ErrorFields& f
 
 // After an error in the extended protocol the server ignores everything up to the next Sync.
 void Session::SkipToSync() {
+  // What the client has asked for is behind something of ours that failed: no Sync will follow.
+  const bool is_ours = !expected_.empty() && expected_.front().own;
+  bool query_skipped = false;
   std::vector<Expected> skipped;
   while (!expected_.empty() && expected_.front().kind != Reply::kSync) {
     skipped.push_back(std::move(expected_.front()));
     expected_.pop_front();
     // A Query, too, is ignored, and will not end its batch.
     const Reply kind = skipped.back().kind;
-    if (kind == Reply::kQuery || kind == Reply::kFunctionCall) MergeOldestBatch();
+    if (kind != Reply::kQuery && kind != Reply::kFunctionCall) continue;
+    MergeOldestBatch();
+    query_skipped = true;
   }
   server_skips_ = expected_.empty() && batch_open_;
   for (auto it = skipped.rbegin(); it != skipped.rend(); ++it) Restore(*it);
+  if (is_ours && query_skipped && server_skips_) EndBatchOnServer();
 }
 
 // What a message that came to nothing had promised.
@@ -394,10 +404,11 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     for (const auto& database : *shared_.databases) database->OnCatalogMayHaveChanged();
     Act(Action::kCatalogChanged);
   }
-  if (batches_.empty()) settings_unconfirmed_ = false;
+  EndBatchOfSettings(idle, batch.failed);
   if (idle && batches_.empty()) {
     EndCatalogChange();
-    isolation_known_ = environment_ && environment_->read_committed;
+    isolation_known_ = DefaultsToReadCommitted();
+    hit_in_transaction_ = false;
     phantom_portal_ = false;
     local_portal_.clear();
     settings_.OnTransactionEnd(!rolled_back_);

@@ -36,14 +36,6 @@ void Session::Identify() {
   identity_id_ = Hash64(identity_.user, Hash64(identity_.application_name));
 }
 
-// REQUIRES: CacheRefusal has nothing against the request.
-CachePolicy Session::Policy() {
-  const StatementPolicy& statement = decision_.records[0]->PolicyFor(
-      *shared_.config, *database_, Names(), names_id_, identity_, identity_id_);
-  if (statement.rule_index) ++shared_.statistics->rule_matches[*statement.rule_index];
-  return PolicyOf(*shared_.config, statement, ceiling_, settings_.now());
-}
-
 // The request goes to the server, though the cache has an answer.
 void Session::WouldHit(const std::shared_ptr<const cache::Entry>& entry, const CachePolicy& policy,
                        TimePoint now) {
@@ -62,7 +54,11 @@ void Session::WouldHit(const std::shared_ptr<const cache::Entry>& entry, const C
     ++shared_.statistics->verify_skipped;
     return;
   }
-  verified_ = Verified{.entry = entry, .parameters = decision_.bind.values.size()};
+  const bool simple = request_.kind == Request::Kind::kQuery;
+  verified_ =
+      Verified{.entry = entry,
+               .text = std::string(simple ? decision_.text : decision_.statement->prepared->sql),
+               .parameters = decision_.bind.values.size()};
   for (const auto& value : decision_.bind.values) {
     verified_->parameters_hash =
         Hash64(value.value_or(std::string_view()), verified_->parameters_hash + value.has_value());
@@ -106,7 +102,7 @@ void Session::NoteMismatch(const Batch& batch, const cache::Entry& server, Verdi
   mismatch.age = server.filled_at - verified.entry->filled_at;
   mismatch.database = database_->name();
   mismatch.user = user == nullptr ? "" : *user;
-  mismatch.role = environment_ ? environment_->current_user : "";
+  mismatch.role = names_known_ ? user_of_names_ : "";
   mismatch.environment = Hex(Hash64(environment_key_));
   mismatch.key = Hex(verified.entry->key);
   mismatch.query = batch.record->text();
@@ -122,7 +118,7 @@ void Session::NoteMismatch(const Batch& batch, const cache::Entry& server, Verdi
       VerdictName(verdict), noted.database, noted.user, noted.role, noted.environment, noted.key,
       noted.age.count() / 1000, noted.cached_rows, noted.server_rows, noted.parameters,
       noted.parameters_hash,
-      sql::WithoutConstants(batch.record->text()).substr(0, MismatchLog::kMaxQueryBytes));
+      sql::WithoutConstants(verified.text).substr(0, MismatchLog::kMaxQueryBytes));
 }
 
 }  // namespace pgsidecar::proxy

@@ -1,6 +1,7 @@
 #include "proxy/statement.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <iterator>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "catalog/relation_names.h"
 #include "proxy/config.h"
 #include "proxy/database.h"
+#include "proxy/session_settings.h"
 #include "sql/analyzer.h"
 
 namespace pgsidecar::proxy {
@@ -42,26 +44,46 @@ bool SetsIsolation(const sql::StatementInfo& statement) {
     return statement.isolation && *statement.isolation != sql::IsolationLevel::kReadCommitted &&
            *statement.isolation != sql::IsolationLevel::kReadUncommitted;
   }
-  return statement.isolation.has_value() || statement.kind == sql::StatementKind::kSet;
+  return std::any_of(
+      statement.settings.begin(), statement.settings.end(), [](const sql::SettingChange& change) {
+        return change.name == "transaction_isolation" || change.name == "transaction_snapshot";
+      });
 }
 
-// SET TRANSACTION changes nothing but the transaction that is open.
-bool ChangesEnvironment(const sql::StatementInfo& statement) {
-  if (statement.kind != sql::StatementKind::kSet) return false;
-  return !(statement.isolation || !statement.settings.empty()) ||
-         std::any_of(statement.settings.begin(), statement.settings.end(),
-                     [](const sql::SettingChange& change) {
-                       return !change.local || !change.name.starts_with("transaction_");
-                     });
+// Which value a setting gets cannot be read from the text.
+bool IsUnreadable(const sql::SettingChange& change) {
+  if (IsOfTransaction(change.name)) return false;
+  // Whose role it ends is not followed through transactions.
+  if (change.name == "session_authorization" && (change.local || change.parameter != 0))
+    return true;
+  return !change.value && !change.reset && change.parameter == 0;
 }
 
-bool ChangesNames(const sql::StatementInfo& statement) {
-  return statement.kind == sql::StatementKind::kSet &&
-         std::any_of(statement.settings.begin(), statement.settings.end(),
-                     [](const sql::SettingChange& change) {
-                       return change.name.empty() || change.name == "search_path" ||
-                              change.name == "role" || change.name == "session_authorization";
-                     });
+bool IsOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// What the session's settings become of it.
+void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
+  using sql::StatementKind;
+  for (const sql::SettingChange& change : statement.settings) {
+    if (IsUnreadable(change)) plan.environment_unknown = plan.names_unknown = true;
+    plan.sets_names |= IsOneOf(change.name, {"", "search_path", "role", "session_authorization"});
+    plan.sets_encoding |=
+        IsOneOf(change.name, {"", "standard_conforming_strings", "client_encoding"});
+    plan.sets_transaction |= IsOfTransaction(change.name);
+    plan.resets_only &= change.reset;
+  }
+  const bool discards = statement.kind == StatementKind::kDiscard && statement.name == "ALL";
+  plan.sets_names |= discards;
+  plan.sets_encoding |= discards;
+  plan.ends_transaction = statement.kind == StatementKind::kCommit ||
+                          statement.kind == StatementKind::kRollback ||
+                          statement.kind == StatementKind::kRollbackTo ||
+                          statement.kind == StatementKind::kPrepareTransaction;
+  plan.follows_settings = !statement.settings.empty() || discards || plan.ends_transaction ||
+                          statement.kind == StatementKind::kSavepoint ||
+                          statement.kind == StatementKind::kReleaseSavepoint;
 }
 
 Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
@@ -72,10 +94,9 @@ Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
   plan.pin = resolved.pin;
   plan.changes_catalog = resolved.changes_catalog;
   plan.may_change_catalog = resolved.writes_anything;
-  plan.names_unknown = resolved.environment_unknown || ChangesNames(statement);
-  plan.environment_unknown = plan.names_unknown || ChangesEnvironment(statement);
+  plan.names_unknown = plan.environment_unknown = resolved.environment_unknown;
+  PlanSettings(statement, plan);
   plan.may_commit = resolved.may_commit;
-  plan.begins = statement.kind == sql::StatementKind::kBegin;
   plan.sets_isolation = SetsIsolation(statement);
   if (resolved.refusal == Refusal::kNone) {
     plan.read_counters = CountersOf(database, resolved.reads);
@@ -100,7 +121,9 @@ Plan MakePlan(const sql::TextInfo& info, const Database& database,
   }
   Plan plan = PlanOne(info.statements[0], database, names);
   for (size_t i = 1; i < info.statements.size(); ++i) {
-    plan.Merge(PlanOne(info.statements[i], database, names));
+    // What comes behind a change of names means something else than what came before it.
+    const bool same_names = !plan.names_unknown && !plan.sets_names && !plan.ends_transaction;
+    plan.Merge(PlanOne(info.statements[i], database, same_names ? names : catalog::kAnyNames));
   }
   return plan;
 }
@@ -115,6 +138,7 @@ Plan UnknownPlan(const Database& database, Refusal refusal) {
   plan.may_change_catalog = true;
   plan.environment_unknown = true;
   plan.names_unknown = true;
+  plan.resets_only = false;
   plan.may_commit = true;
   plan.sets_isolation = true;
   plan.written_counters = {database.counter()};
@@ -130,9 +154,14 @@ void Plan::Merge(const Plan& other) {
   may_change_catalog |= other.may_change_catalog;
   environment_unknown |= other.environment_unknown;
   names_unknown |= other.names_unknown;
+  sets_names |= other.sets_names;
+  sets_encoding |= other.sets_encoding;
+  sets_transaction |= other.sets_transaction;
+  resets_only &= other.resets_only;
+  follows_settings |= other.follows_settings;
+  ends_transaction |= other.ends_transaction;
   may_commit |= other.may_commit;
   sets_isolation |= other.sets_isolation;
-  begins |= other.begins;
   MergeCounters(written_counters, other.written_counters);
 }
 
@@ -142,10 +171,9 @@ void Plan::ClearWrites() {
   written_counters.clear();
 }
 
-StatementRecord::StatementRecord(std::string text, std::shared_ptr<const sql::TextInfo> info)
-    : text_(std::move(text)),
-      info_(std::move(info)),
-      ascii_(std::none_of(text_.begin(), text_.end(), [](char c) { return (c & 0x80) != 0; })) {}
+StatementRecord::StatementRecord(Of of, std::string key, bool ascii,
+                                 std::shared_ptr<const sql::TextInfo> info)
+    : of_(of), key_(std::move(key)), info_(std::move(info)), ascii_(ascii) {}
 
 const Plan& StatementRecord::PlanFor(const Database& database, const catalog::NameContext& names,
                                      uint64_t names_id) {
@@ -185,7 +213,7 @@ const StatementPolicy& StatementRecord::PolicyFor(const Config& config, const Da
     relations = catalog::RelationsOf(statement, names, *database.last_catalog());
   }
   policies_.push_back({names_id, version, identity_id,
-                       MakeStatementPolicy(config, statement, text_, relations, identity)});
+                       MakeStatementPolicy(config, statement, text(), relations, identity)});
   return policies_.back().policy;
 }
 
@@ -197,7 +225,11 @@ constexpr size_t kSmallestShare = 16;
 constexpr size_t kRecordBytes = 1024;
 
 size_t ChargeBytes(const StatementRecord& record) {
-  return kRecordBytes + record.text().capacity() + sql::ChargeBytes(record.info());
+  return kRecordBytes + record.key().capacity() + sql::ChargeBytes(record.info());
+}
+
+bool IsAscii(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
 }
 
 }  // namespace
@@ -205,34 +237,55 @@ size_t ChargeBytes(const StatementRecord& record) {
 StatementBook::StatementBook(size_t max_statements, size_t max_bytes)
     : max_statements_(max_statements), max_bytes_(max_bytes) {}
 
-std::shared_ptr<StatementRecord> StatementBook::Get(std::string_view text) {
-  const uint64_t hash = Hash64(text);
-  const auto [begin, end] = index_.equal_range(hash);
+StatementBook::Found StatementBook::Get(std::string_view text) {
+  if (auto record = Find(Of::kText, text)) return {std::move(record), {}};
+  const bool stripped = sql::StripLiterals(text, &template_);
+  if (stripped) {
+    if (auto record = Find(Of::kTemplate, template_.key)) {
+      return {std::move(record), template_.literals};
+    }
+  }
+  ++analyses_;
+  auto info = std::make_shared<const sql::TextInfo>(sql::Analyze(text));
+  const bool shared = stripped && sql::HoldsForTemplate(*info);
+  auto record = std::make_shared<StatementRecord>(shared ? Of::kTemplate : Of::kText,
+                                                  shared ? template_.key : std::string(text),
+                                                  IsAscii(text), std::move(info));
+  Keep(record);
+  if (!shared) return {std::move(record), {}};
+  return {std::move(record), template_.literals};
+}
+
+std::shared_ptr<StatementRecord> StatementBook::Find(Of of, std::string_view key) {
+  const auto [begin, end] = index_.equal_range(Hash64(key));
   for (auto it = begin; it != end; ++it) {
-    if ((*it->second)->text() != text) continue;
+    const StatementRecord& record = **it->second;
+    if (record.of() != of || record.key() != key) continue;
     order_.splice(order_.begin(), order_, it->second);
     return order_.front();
   }
-  ++analyses_;
-  auto record = std::make_shared<StatementRecord>(
-      std::string(text), std::make_shared<const sql::TextInfo>(sql::Analyze(text)));
+  return nullptr;
+}
+
+void StatementBook::Keep(std::shared_ptr<StatementRecord> record) {
   const size_t charge = ChargeBytes(*record);
-  if (charge > max_bytes_ / kSmallestShare) return record;
-  order_.push_front(record);
-  index_.emplace(hash, order_.begin());
+  if (charge > max_bytes_ / kSmallestShare) return;
+  order_.push_front(std::move(record));
+  index_.emplace(Hash64(order_.front()->key()), order_.begin());
   bytes_ += charge;
-  while (order_.size() > max_statements_ || bytes_ > max_bytes_) {
-    const auto last = std::prev(order_.end());
-    bytes_ -= ChargeBytes(**last);
-    const auto [from, to] = index_.equal_range(Hash64((*last)->text()));
-    for (auto it = from; it != to; ++it) {
-      if (it->second != last) continue;
-      index_.erase(it);
-      break;
-    }
-    order_.erase(last);
+  while (order_.size() > max_statements_ || bytes_ > max_bytes_) DropLast();
+}
+
+void StatementBook::DropLast() {
+  const auto last = std::prev(order_.end());
+  bytes_ -= ChargeBytes(**last);
+  const auto [from, to] = index_.equal_range(Hash64((*last)->key()));
+  for (auto it = from; it != to; ++it) {
+    if (it->second != last) continue;
+    index_.erase(it);
+    break;
   }
-  return record;
+  order_.erase(last);
 }
 
 }  // namespace pgsidecar::proxy

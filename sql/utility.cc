@@ -174,8 +174,10 @@ void AnalyzeQuery(const Node* query, Collector* out) {
   Walker walker(out);
   walker.Query(query);
   out->info().kind = KindOfQuery(query);
-  out->info().ordered =
-      query->node_case == PG_QUERY__NODE__NODE_SELECT_STMT && query->select_stmt->n_sort_clause > 0;
+  if (query->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
+    out->info().ordered = query->select_stmt->n_sort_clause > 0;
+    out->info().settings = SetConfigCalls(*query->select_stmt);
+  }
   if (walker.into() != nullptr) SetKindOfInto(walker.into(), out);
 }
 
