@@ -29,6 +29,17 @@ bool DependsOn(const cache::Fill& fill, const std::vector<cache::CounterIndex>& 
                     });
 }
 
+// RESET ALL and DISCARD ALL go to the server, and mean our settings, too.
+bool ResetsOwnSettings(const sql::TextInfo& info) {
+  return std::any_of(info.statements.begin(), info.statements.end(),
+                     [](const sql::StatementInfo& statement) {
+                       if (statement.kind == sql::StatementKind::kDiscard)
+                         return statement.name == "ALL";
+                       return statement.kind == sql::StatementKind::kSet &&
+                              statement.settings.size() == 1 && statement.settings[0].name.empty();
+                     });
+}
+
 }  // namespace
 
 void Session::Forward(TimePoint now) {
@@ -181,6 +192,7 @@ void Session::SendToServer() {
   NoteEffects();
   if (fill_ != nullptr) {
     batches_.back().fill = std::move(fill_);
+    batches_.back().verified = std::exchange(verified_, std::nullopt);
     batches_.back().leading = std::exchange(leading_, false);
     batches_.back().key = key_;
     batches_.back().record = decision_.records.back();
@@ -222,6 +234,9 @@ void Session::NoteEffects() {
     ++shared_.statistics->pins;
     log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
                PinName(pin_));
+  }
+  for (const auto& record : decision_.records) {
+    batches_.back().resets_own |= ResetsOwnSettings(record->info());
   }
   ran_unknown_ |= plan.may_change_catalog;
   if (plan.sets_isolation) isolation_known_ = false;
