@@ -8,6 +8,7 @@ needs it; the numbers differ between the two, so all those schemas are made befo
 import os
 import shutil
 import sys
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
@@ -78,3 +79,17 @@ def start_proxy(server, *flags):
     """The proxy is the only writer, so that age hides no missing invalidation."""
     proxy = Proxy(server, "--sole-writer", *flags, http=True)
     return proxy.wait_for_catalog()
+
+
+def figures(proxy):
+    """The proxy's own counters."""
+    if harness.DIRECT:
+        return {}
+    with urllib.request.urlopen(f"http://127.0.0.1:{proxy.http_port}/metrics") as page:
+        lines = page.read().decode().splitlines()
+    return {line.split()[0].removeprefix("pgsidecar_"): int(float(line.split()[1]))
+            for line in lines if line and line[0] != "#"}
+
+
+def show_figures(of):
+    return ", ".join(f"{of.get(name + '_total', 0)} {name}" for name in ("hits", "misses", "bypasses"))

@@ -8,7 +8,6 @@ names. Nothing else.
 
 from collections import deque
 import time
-import urllib.request
 
 import cluster
 from cluster import harness
@@ -225,22 +224,12 @@ class Lockstep:
             return all(pair.notified[0] == pair.notified[1] for pair in self.pairs)
         harness.wait_until(all_alike, seconds=5, every=0.1, what="the same notifications on both")
 
-    def figures(self):
-        if harness.DIRECT:
-            return {}
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.proxy.http_port}/metrics") as page:
-            lines = page.read().decode().splitlines()
-        return {line.split()[0].removeprefix("pgsidecar_"): int(float(line.split()[1]))
-                for line in lines if line and line[0] != "#"}
-
     def summary(self):
         elapsed = time.monotonic() - self.started
-        figures = self.figures()
-        hits, misses, bypasses = (figures.get(f"{name}_total", 0)
-                                  for name in ("hits", "misses", "bypasses"))
+        figures = cluster.figures(self.proxy)
         return (f"lockstep seed {self.seed}: {self.steps} steps, {self.reads} reads compared"
                 f" ({self.reads / elapsed:.0f}/s), {self.writes} writes, {self.errors} errors alike,"
-                f" {hits} hits, {misses} misses, {bypasses} bypasses,"
+                f" {cluster.show_figures(figures)},"
                 f" {self.hits} of {self.sampled} sampled reads were hits,"
                 f" {elapsed / 60:.2f} min")
 

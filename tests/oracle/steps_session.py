@@ -125,7 +125,10 @@ def describe_named(world, session):
 
 
 def sql_prepare(world, session):
-    """PREPARE, EXECUTE, DEALLOCATE; they tie a session to its server connection."""
+    """PREPARE, EXECUTE, DEALLOCATE; they tie a session to its server connection. README says why a
+    session that has statements of the protocol does not begin with them."""
+    if session.prepared and not session.sql_prepared:
+        return None
     rng = world.rng
     if session.sql_prepared and rng.random() < 0.75:
         name, shape = rng.choice(sorted(session.sql_prepared))
@@ -145,6 +148,8 @@ def sql_prepare(world, session):
 
 
 def discard(world, session):
+    if session.prepared and not session.sql_prepared:
+        return None
     text = world.rng.choice(("DEALLOCATE ALL", "DISCARD ALL", "DISCARD PLANS", "DISCARD TEMP"))
 
     def forget(of):
