@@ -53,6 +53,8 @@ Path MakePath(const NameContext& names, const Catalog& catalog) {
 }
 
 void Judge::Run(const sql::StatementInfo& statement) {
+  // In a view, a default, a function nobody follows what it sets.
+  settings_named_ = frame_.outer == nullptr && !statement.settings.empty();
   Hazards(statement.hazards);
   if (!path_.known) effects_.RunsUnknown(Refusal::kUnknownRelation);
   if (catalog_.builtin_casts_changed()) effects_.RunsUnknown(Refusal::kUnknownFunction);
@@ -171,6 +173,7 @@ void Judge::FunctionClassUsed(FunctionClass function_class) {
       return effects_.AddPin(Pin::kSequence);
     case FunctionClass::kSetConfig:
       effects_.Refuse(Refusal::kSessionFunction);
+      if (settings_named_) return;
       effects_.environment_unknown = true;
       return effects_.AddPin(Pin::kSetting);
     case FunctionClass::kSetSeed:

@@ -55,6 +55,7 @@ class Judge {
   const Path& path_;
   const Frame& frame_;
   Effects& effects_;
+  bool settings_named_ = false;  // every set_config of the statement is in its list of settings
 };
 
 }  // namespace pgsidecar::catalog

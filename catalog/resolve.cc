@@ -81,6 +81,9 @@ KindEffects OfKind(const StatementInfo& statement) {
               .may_commit = true,
               .pin = Pin::kUnknown};
     case StatementKind::kSelect:
+      return {.runs_names = true,
+              .pin = !statement.settings.empty() && OutlivesTransaction(statement) ? Pin::kSetting
+                                                                                   : Pin::kNone};
     case StatementKind::kInsert:
     case StatementKind::kUpdate:
     case StatementKind::kDelete:

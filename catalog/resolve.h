@@ -70,6 +70,7 @@ struct NameContext {
   // object in any schema.
   bool any_schema = false;
 };
+inline constexpr NameContext kAnyNames = {.search_path = {}, .user = {}, .any_schema = true};
 
 struct Resolved {
   // May the result be cached? Judged on what the statement itself does; transaction state,

@@ -336,12 +336,4 @@ void Session::OnSettingsReloaded() {
 
 void Session::OnServerTaken() { server_ = nullptr; }
 
-// What a session knows of its settings comes from the server connection that it holds.
-void Session::AdoptEnvironment() {
-  environment_ = server_->environment;
-  if (!environment_) return;
-  environment_key_ = pool_->key() + environment_->fingerprint;
-  names_id_ = Hash64(environment_->current_user, Hash64(environment_->search_path));
-}
-
 }  // namespace pgsidecar::proxy

@@ -48,6 +48,7 @@
 #include "proxy/local_answer.h"
 #include "proxy/own_settings.h"
 #include "proxy/request.h"
+#include "proxy/session_settings.h"
 #include "proxy/statistics.h"
 #include "proxy/write_ledger.h"
 
@@ -191,6 +192,16 @@ class Session {
     kCopyEnd,      // marks where the client ended a COPY; answered by nothing
     kForcedError,  // an error that we made the server raise; `error` is what the client is told
   };
+  // A text that is being run and that the session has to follow to know its settings.
+  struct Followed {
+    std::shared_ptr<StatementRecord> record;
+    std::vector<std::optional<std::string>> values{};  // of Bind
+    size_t completed = 0;                              // so many of its statements
+    const sql::StatementInfo* current() const {
+      const auto& statements = record->info().statements;
+      return completed < statements.size() ? &statements[completed] : nullptr;
+    }
+  };
   struct Expected {
     Reply kind;
     bool own = false;    // the answer is not the client's
@@ -198,12 +209,14 @@ class Session {
     std::shared_ptr<ClientStatement> statement{};  // for kParse, kDescribeStatement
     std::shared_ptr<ClientStatement> previous{};   // what `name` meant before, restored on error
     std::unique_ptr<Error> error{};                // for kForcedError
+    std::shared_ptr<Followed> followed{};          // for kQuery, kExecute
   };
   struct Batch {
     std::unique_ptr<cache::Fill> fill;
     bool leading = false;  // a flight of others waits for the fill
     Digest key{};          // of the fill
     bool may_change_catalog = false;
+    bool failed = false;  // an error has come
     std::shared_ptr<StatementRecord> record;
   };
 
@@ -231,7 +244,6 @@ class Session {
   void ProcessLogin(std::string_view& input);
   void OnLoginPiece(const pgwire::Piece& piece);
   void OnLoginAuthentication(std::string_view bytes);
-  void AdoptEnvironment();
   void CheckEncodings();
 
   // --- session.cc ---
@@ -268,7 +280,6 @@ class Session {
   void MakeKey();
   void DropFill();
   void Finish();  // the request has been answered or sent
-  catalog::NameContext Names() const;
   std::shared_ptr<ClientStatement> MakeStatement(const pgwire::Parse& parse);
   std::shared_ptr<ClientStatement> FindStatement(std::string_view name) const;
   void SetStatement(std::string_view name, std::shared_ptr<ClientStatement> statement);
@@ -324,6 +335,25 @@ class Session {
   void LandFlight(Batch& batch);
   void DropMarkers();
   void Desynchronized(char type);
+
+  // --- session_environment.cc: the settings that the session's answers depend on ---
+  void AdoptEnvironment();
+  void UpdateEnvironment();
+  void LoseEnvironment(std::string_view reason);
+  void NoteSettings(Plan* plan);
+  bool ChangesSettings(const Plan& plan) const;
+  catalog::NameContext Names() const;
+  std::optional<std::string_view> UserOfNames() const;
+  bool DefaultsToReadCommitted() const;
+  void FollowQuery();
+  void FollowBind(std::string_view portal, const std::shared_ptr<ClientStatement>& statement,
+                  const Request::Message& message);
+  void FollowExecute(std::string_view portal);
+  void OnCompleted(std::string_view tag);
+  void Apply(const sql::SettingChange& change, const Followed& followed);
+  void OnAttemptFailed();
+  void EndBatchOfSettings(bool idle, bool failed);
+  bool Explains(std::string_view parameter) const;
 
   // --- session_local.cc: answered here ---
   void AnswerLocally();
@@ -387,13 +417,18 @@ class Session {
   bool own_names_ = false;  // pinned, with the client's statement names on the server itself
   catalog::Pin pin_ = catalog::Pin::kNone;
   std::optional<pool::Environment> environment_;
-  std::string environment_key_;  // what of it goes into the key
+  SessionSettings settings_changed_;  // since the login
+  std::string environment_key_;       // what of both goes into the key
+  std::string search_path_;           // in force
+  std::string user_of_names_;         // whose "$user" is
   uint64_t names_id_ = 0;
-  bool names_known_ = true;  // the search_path and role are still those of environment_
+  bool names_known_ = true;            // search_path_ and user_of_names_ are what they say
+  bool names_unconfirmed_ = false;     // a change of them is under way
+  bool encoding_unconfirmed_ = false;  // a change of how texts are read is under way
+  std::unordered_map<std::string, std::shared_ptr<Followed>> followed_portals_;
   // Something of which nothing is known has run, or has been bound to a cursor: only then can a
   // FETCH do what the DECLARE did not say.
   bool ran_unknown_ = false;
-  bool settings_unconfirmed_ = false;  // a change of settings is under way
   bool analysis_holds_ =
       true;           // strings and encoding are such that a text means what the parser thinks
   bool utf8_ = true;  // both ends

@@ -15,8 +15,8 @@ namespace frontend = pgwire::frontend_type;
 namespace {
 
 constexpr std::string_view kOurSettings = "pgsidecar.";
-// The id of names that may mean an object in any schema.
-constexpr uint64_t kAnyNames = 0;
+// The id of catalog::kAnyNames.
+constexpr uint64_t kAnyNamesId = 0;
 // Types below this come with PostgreSQL (FirstNormalObjectId).
 constexpr uint32_t kFirstUserOid = 16384;
 
@@ -315,27 +315,22 @@ bool Session::DecideCacheableForm() {
          at == messages.size();
 }
 
-catalog::NameContext Session::Names() const {
-  if (!environment_ || !names_known_) {
-    return {.search_path = {}, .user = {}, .any_schema = true};
-  }
-  return {.search_path = environment_->search_path,
-          .user = environment_->current_user,
-          .any_schema = false};
-}
-
 // What the request does, under the catalog of now.
 void Session::MakePlan() {
   Plan plan;
   plan.refusal = catalog::Refusal::kNotASelect;
   bool first = true;
-  const uint64_t names_id = environment_ && names_known_ ? names_id_ : kAnyNames;
+  catalog::NameContext names = Names();
+  bool reads_texts = analysis_holds_ && !encoding_unconfirmed_;
   for (const auto& record : decision_.records) {
     // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
-    if (!analysis_holds_ || settings_unconfirmed_ || (!utf8_ && !record->ascii())) {
-      decision_.unknown = true;
+    if (!reads_texts || (!utf8_ && !record->ascii())) decision_.unknown = true;
+    Plan one = record->PlanFor(*database_, names, names.any_schema ? kAnyNamesId : names_id_);
+    // What comes behind it may be read differently.
+    if (one.sets_names || one.names_unknown || one.ends_transaction) {
+      names = catalog::kAnyNames;
     }
-    Plan one = record->PlanFor(*database_, Names(), names_id);
+    if (one.sets_encoding && ChangesSettings(one)) reads_texts = false;
     if (!ran_unknown_ && record->info().IsSingle(sql::StatementKind::kFetch)) one.ClearWrites();
     if (std::exchange(first, false)) {
       plan = one;

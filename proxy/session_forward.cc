@@ -212,6 +212,7 @@ void Session::EndBatchOnServer() {
 void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
+  NoteSettings(&plan);
   if (plan.pin == catalog::Pin::kPreparedStatement && own_names_) ForgetStatements();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
                            !DependsOn(*fill_, plan.read_counters))) {
@@ -223,12 +224,7 @@ void Session::NoteEffects() {
     log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
                PinName(pin_));
   }
-  if (plan.environment_unknown && bypass_.empty()) {
-    bypass_ = PinName(plan.pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan.pin);
-  }
   ran_unknown_ |= plan.may_change_catalog;
-  settings_unconfirmed_ |= plan.environment_unknown;
-  if (plan.names_unknown) names_known_ = false;
   if (plan.sets_isolation) isolation_known_ = false;
   if (plan.changes_catalog) MarkCatalogChange();
   batches_.back().may_change_catalog |= plan.may_change_catalog;
@@ -291,6 +287,7 @@ void Session::ForwardMessage(const Request::Message& message) {
     case frontend::kFunctionCall:
       ForwardRaw(message);
       Expect(message.type == frontend::kQuery ? Reply::kQuery : Reply::kFunctionCall);
+      FollowQuery();
       if (!server_skips_) batch_open_ = false;
       unnamed_.reset();
       server_->unnamed_client = 0;
@@ -386,6 +383,7 @@ void Session::ForwardBind(const Request::Message& message) {
   if (names.portal.empty()) phantom_portal_ = false;
   local_portal_.clear();
   const auto statement = FindStatement(names.statement);
+  FollowBind(names.portal, statement, message);
   if (own_names_ || server_skips_) {
     ForwardRaw(message);
     return Expect(Reply::kBind);
@@ -453,6 +451,7 @@ void Session::ForwardExecute(const Request::Message& message) {
   if (RefersToPhantom(execute.portal)) return;
   ForwardRaw(message);
   Expect(Reply::kExecute);
+  FollowExecute(execute.portal);
 }
 
 // The unnamed portal was bound and run to its end here, from the cache; the server knows nothing of

@@ -196,8 +196,10 @@ bool Session::OnDescription(const pgwire::Piece& piece) {
 }
 
 bool Session::OnCommandEnd(const pgwire::Piece& piece) {
+  if (piece.type != backend::kCommandComplete) OnCompleted("");
   if (piece.type == backend::kCommandComplete) {
     const auto complete = pgwire::CommandComplete::Decode(piece.body());
+    if (complete.ok()) OnCompleted(complete->tag);
     // The tag is trusted over the text.
     if (complete.ok() && !batches_.empty() && !ledger_.oldest_writes() &&
         !IsHarmless(complete->tag)) {
@@ -246,6 +248,7 @@ void Session::MergeOldestBatch() {
   batches_.pop_front();
   LandFlight(oldest);
   batches_.front().may_change_catalog |= oldest.may_change_catalog;
+  batches_.front().failed |= oldest.failed;
   ledger_.MergeOldest();
 }
 
@@ -255,7 +258,7 @@ void Session::OnParameterStatus(const pgwire::Piece& piece) {
   const bool is_new = server_->OnParameterStatus(status->name, status->value);
   told_parameters_.insert_or_assign(std::string(status->name), std::string(status->value));
   CheckEncodings();
-  if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty()) {
+  if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty() && !Explains(status->name)) {
     // Not by a SET that we have seen: a reload of the server's configuration, or a function.
     environment_.reset();
     server_->environment.reset();
@@ -268,6 +271,7 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   if (!fields.ok()) return Fatal(fields.error());
   DropMarkers();
   copy_in_ = copy_extended_ = false;
+  OnAttemptFailed();
   replay_failed_ |= !expected_.empty() && expected_.front().own;
   if (IsFatal(*fields)) {
     server_said_fatal_ = true;
@@ -380,10 +384,10 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     for (const auto& database : *shared_.databases) database->OnCatalogMayHaveChanged();
     Act(Action::kCatalogChanged);
   }
-  if (batches_.empty()) settings_unconfirmed_ = false;
+  EndBatchOfSettings(idle, batch.failed);
   if (idle && batches_.empty()) {
     EndCatalogChange();
-    isolation_known_ = environment_ && environment_->read_committed;
+    isolation_known_ = DefaultsToReadCommitted();
     phantom_portal_ = false;
     local_portal_.clear();
     settings_.OnTransactionEnd(!rolled_back_);

@@ -169,7 +169,7 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
   cancel_key_ = std::move(cancel_key);
   server_->MoveTo(pool::ServerState::kLeased);
   AdoptEnvironment();
-  isolation_known_ = environment_ && environment_->read_committed;
+  isolation_known_ = DefaultsToReadCommitted();
   if (const std::string* replication = startup_.Find("replication");
       replication != nullptr && *replication != "false" && *replication != "off" &&
       *replication != "0" && *replication != "no") {

@@ -1,11 +1,13 @@
 #include "proxy/statement.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <iterator>
 #include <utility>
 
 #include "base/hash.h"
 #include "proxy/database.h"
+#include "proxy/session_settings.h"
 #include "sql/analyzer.h"
 
 namespace pgsidecar::proxy {
@@ -40,26 +42,45 @@ bool SetsIsolation(const sql::StatementInfo& statement) {
     return statement.isolation && *statement.isolation != sql::IsolationLevel::kReadCommitted &&
            *statement.isolation != sql::IsolationLevel::kReadUncommitted;
   }
-  return statement.isolation.has_value() || statement.kind == sql::StatementKind::kSet;
+  return std::any_of(
+      statement.settings.begin(), statement.settings.end(), [](const sql::SettingChange& change) {
+        return change.name == "transaction_isolation" || change.name == "transaction_snapshot";
+      });
 }
 
-// SET TRANSACTION changes nothing but the transaction that is open.
-bool ChangesEnvironment(const sql::StatementInfo& statement) {
-  if (statement.kind != sql::StatementKind::kSet) return false;
-  return !(statement.isolation || !statement.settings.empty()) ||
-         std::any_of(statement.settings.begin(), statement.settings.end(),
-                     [](const sql::SettingChange& change) {
-                       return !change.local || !change.name.starts_with("transaction_");
-                     });
+// Which value a setting gets cannot be read from the text.
+bool IsUnreadable(const sql::SettingChange& change) {
+  if (IsOfTransaction(change.name)) return false;
+  // Whose role it ends is not followed through transactions.
+  if (change.name == "session_authorization" && (change.local || change.parameter != 0))
+    return true;
+  return !change.value && !change.reset && change.parameter == 0;
 }
 
-bool ChangesNames(const sql::StatementInfo& statement) {
-  return statement.kind == sql::StatementKind::kSet &&
-         std::any_of(statement.settings.begin(), statement.settings.end(),
-                     [](const sql::SettingChange& change) {
-                       return change.name.empty() || change.name == "search_path" ||
-                              change.name == "role" || change.name == "session_authorization";
-                     });
+bool IsOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// What the session's settings become of it.
+void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
+  using sql::StatementKind;
+  for (const sql::SettingChange& change : statement.settings) {
+    if (IsUnreadable(change)) plan.environment_unknown = plan.names_unknown = true;
+    plan.sets_names |= IsOneOf(change.name, {"", "search_path", "role", "session_authorization"});
+    plan.sets_encoding |=
+        IsOneOf(change.name, {"", "standard_conforming_strings", "client_encoding"});
+    plan.resets_only &= change.reset;
+  }
+  const bool discards = statement.kind == StatementKind::kDiscard && statement.name == "ALL";
+  plan.sets_names |= discards;
+  plan.sets_encoding |= discards;
+  plan.ends_transaction = statement.kind == StatementKind::kCommit ||
+                          statement.kind == StatementKind::kRollback ||
+                          statement.kind == StatementKind::kRollbackTo ||
+                          statement.kind == StatementKind::kPrepareTransaction;
+  plan.follows_settings = !statement.settings.empty() || discards || plan.ends_transaction ||
+                          statement.kind == StatementKind::kSavepoint ||
+                          statement.kind == StatementKind::kReleaseSavepoint;
 }
 
 Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
@@ -70,8 +91,8 @@ Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
   plan.pin = resolved.pin;
   plan.changes_catalog = resolved.changes_catalog;
   plan.may_change_catalog = resolved.writes_anything;
-  plan.names_unknown = resolved.environment_unknown || ChangesNames(statement);
-  plan.environment_unknown = plan.names_unknown || ChangesEnvironment(statement);
+  plan.names_unknown = plan.environment_unknown = resolved.environment_unknown;
+  PlanSettings(statement, plan);
   plan.may_commit = resolved.may_commit;
   plan.begins = statement.kind == sql::StatementKind::kBegin;
   plan.sets_isolation = SetsIsolation(statement);
@@ -98,7 +119,9 @@ Plan MakePlan(const sql::TextInfo& info, const Database& database,
   }
   Plan plan = PlanOne(info.statements[0], database, names);
   for (size_t i = 1; i < info.statements.size(); ++i) {
-    plan.Merge(PlanOne(info.statements[i], database, names));
+    // What comes behind a change of names means something else than what came before it.
+    const bool same_names = !plan.names_unknown && !plan.sets_names && !plan.ends_transaction;
+    plan.Merge(PlanOne(info.statements[i], database, same_names ? names : catalog::kAnyNames));
   }
   return plan;
 }
@@ -113,6 +136,7 @@ Plan UnknownPlan(const Database& database, Refusal refusal) {
   plan.may_change_catalog = true;
   plan.environment_unknown = true;
   plan.names_unknown = true;
+  plan.resets_only = false;
   plan.may_commit = true;
   plan.sets_isolation = true;
   plan.written_counters = {database.counter()};
@@ -128,6 +152,11 @@ void Plan::Merge(const Plan& other) {
   may_change_catalog |= other.may_change_catalog;
   environment_unknown |= other.environment_unknown;
   names_unknown |= other.names_unknown;
+  sets_names |= other.sets_names;
+  sets_encoding |= other.sets_encoding;
+  resets_only &= other.resets_only;
+  follows_settings |= other.follows_settings;
+  ends_transaction |= other.ends_transaction;
   may_commit |= other.may_commit;
   sets_isolation |= other.sets_isolation;
   begins |= other.begins;

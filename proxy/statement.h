@@ -31,7 +31,12 @@ struct Plan {
   bool changes_catalog = false;
   bool may_change_catalog = false;  // a write to anything of which nothing is known
   bool environment_unknown = false;
-  bool names_unknown = false;  // afterwards; what an unqualified name means, or whose "$user" is
+  bool names_unknown = false;     // afterwards; what an unqualified name means, or whose "$user" is
+  bool sets_names = false;        // search_path, role: they are known once the server has confirmed
+  bool sets_encoding = false;     // or how strings are read
+  bool resets_only = true;        // of settings: RESET, DISCARD, and nothing that sets
+  bool follows_settings = false;  // the session has to follow it to know its settings
+  bool ends_transaction = false;  // or part of it: COMMIT, ROLLBACK, ROLLBACK TO
   bool may_commit = false;
   bool sets_isolation =
       false;            // of the transaction that is open or begins, to something not modelled

@@ -95,13 +95,17 @@ struct TypeUse {
   bool operator==(const TypeUse&) const = default;
 };
 
+// A setting that is given another value: by SET and its kin, or by set_config in a SELECT that does
+// nothing else.
 struct SettingChange {
   std::string name;  // lower case; "role", "session_authorization", "transaction_isolation"
                      // included; "" = all
-  std::optional<std::string>
-      value;  // one constant; nullopt for DEFAULT, RESET, FROM CURRENT, lists
+  // As SET hands it to the setting: several constants as a list of quoted identifiers, and so even
+  // one if the setting is search_path. nullopt for a reset, a parameter, or what is no constant.
+  std::optional<std::string> value;
   bool local = false;
-  bool reset = false;
+  bool reset = false;      // to what it was at login
+  uint32_t parameter = 0;  // set_config: the value is $n
   bool operator==(const SettingChange&) const = default;
 };
 
@@ -150,7 +154,7 @@ struct StatementInfo {
   uint32_t hazards = 0;
   uint32_t max_parameter = 0;  // the highest $n
 
-  std::vector<SettingChange> settings;      // kSet
+  std::vector<SettingChange> settings;      // kSet; kSelect that only calls set_config
   std::optional<IsolationLevel> isolation;  // kBegin, SET TRANSACTION, SET SESSION CHARACTERISTICS
   bool transaction_modifiers = false;       // BEGIN with any modifier; COMMIT/ROLLBACK AND CHAIN
   std::string

@@ -174,6 +174,9 @@ void AnalyzeQuery(const Node* query, Collector* out) {
   Walker walker(out);
   walker.Query(query);
   out->info().kind = KindOfQuery(query);
+  if (query->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
+    out->info().settings = SetConfigCalls(*query->select_stmt);
+  }
   if (walker.into() != nullptr) SetKindOfInto(walker.into(), out);
 }
 

@@ -4,7 +4,10 @@
 #ifndef PGSIDECAR_SQL_UTILITY_H_
 #define PGSIDECAR_SQL_UTILITY_H_
 
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "sql/collector.h"
 #include "sql/tree.h"
@@ -20,6 +23,13 @@ void AnalyzeQuery(const Node* query, Collector* out);
 
 // Statements about the session and the transaction (utility_session.cc); false: not one of them.
 bool AnalyzeSessionStatement(const Node& statement, Collector* out);
+// PostgreSQL compares names of settings without regard to ASCII case.
+std::string SettingName(std::string_view text);
+// nullopt: not one constant.
+std::optional<std::string> ConstantText(const Node* node);
+// SELECT set_config('name', value, is_local), ... and nothing else (set_config.cc): the settings
+// that it changes; none if it is another SELECT, or not all of its calls can be read.
+std::vector<SettingChange> SetConfigCalls(const PgQuery__SelectStmt& select);
 // SET, RESET and their kin (utility_set.cc).
 void AnalyzeSet(const PgQuery__VariableSetStmt& set, Collector* out);
 // Reads transaction modes: isolation level, read only, deferrable. `prefix` goes before the names;

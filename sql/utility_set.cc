@@ -12,30 +12,18 @@ namespace pgsidecar::sql {
 
 namespace {
 
-// PostgreSQL compares names of settings without regard to ASCII case.
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+// What SET makes of a list (PostgreSQL: flatten_set_variable_args).
+std::optional<std::string> ListText(Nodes arguments) {
+  std::string list;
+  for (const Node* argument : arguments) {
+    const std::optional<std::string> text = ConstantText(argument);
+    if (!text.has_value()) return std::nullopt;
+    if (!list.empty()) list += ", ";
+    list += '"';
+    for (const char c : *text) list.append(c == '"' ? 2 : 1, c);
+    list += '"';
   }
-  return lower;
-}
-
-std::optional<std::string> ConstantText(const Node* node) {
-  if (IsNull(node) || node->node_case != PG_QUERY__NODE__NODE_A_CONST) return std::nullopt;
-  const PgQuery__AConst& constant = *node->a_const;
-  switch (constant.val_case) {
-    case PG_QUERY__A__CONST__VAL_SVAL:
-      return std::string(Text(constant.sval->sval));
-    case PG_QUERY__A__CONST__VAL_IVAL:
-      return std::to_string(constant.ival->ival);
-    case PG_QUERY__A__CONST__VAL_FVAL:
-      return std::string(Text(constant.fval->fval));
-    case PG_QUERY__A__CONST__VAL_BOOLVAL:
-      return constant.boolval->boolval ? "on" : "off";
-    default:
-      return std::nullopt;
-  }
+  return list;
 }
 
 std::optional<IsolationLevel> ReadIsolation(std::string_view text) {
@@ -60,11 +48,12 @@ void SetValue(const PgQuery__VariableSetStmt& set, Collector* out) {
       out->info().names_temp_schema = true;
     }
   }
-  SettingChange change{.name = LowerCase(Text(set.name)),
+  SettingChange change{.name = SettingName(Text(set.name)),
                        .value = std::nullopt,
                        .local = set.is_local != 0,
                        .reset = false};
-  if (arguments.size() == 1) change.value = ConstantText(arguments[0]);
+  const bool is_list = arguments.size() > 1 || change.name == "search_path";
+  change.value = is_list ? ListText(arguments) : ConstantText(arguments[0]);
   AddSetting(std::move(change), out);
 }
 
@@ -129,9 +118,9 @@ void AnalyzeSet(const PgQuery__VariableSetStmt& set, Collector* out) {
       return SetSeveral(set, out);
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT:
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET:
-      return AddSetting({LowerCase(Text(set.name)), std::nullopt, local, /*reset=*/true}, out);
+      return AddSetting({SettingName(Text(set.name)), std::nullopt, local, /*reset=*/true}, out);
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_CURRENT:
-      return AddSetting({LowerCase(Text(set.name)), std::nullopt, local, /*reset=*/false}, out);
+      return AddSetting({SettingName(Text(set.name)), std::nullopt, local, /*reset=*/false}, out);
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL:
       return AddSetting({"", std::nullopt, local, /*reset=*/true}, out);
     default:

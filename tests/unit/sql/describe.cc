@@ -20,6 +20,7 @@ std::string Word(const TypeUse& use) { return Word(use.type) + (use.of_constant 
 std::string Word(const SettingChange& change) {
   std::string word = change.local ? "local " + change.name : change.name;
   if (change.reset) return word + " reset";
+  if (change.parameter != 0) return word + "=$" + std::to_string(change.parameter);
   return word + (change.value.has_value() ? "='" + *change.value + "'" : "=?");
 }
 

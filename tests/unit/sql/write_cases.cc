@@ -90,7 +90,7 @@ constexpr Case kWriteCases[] = {
     {"select 1 from t where x = 1_000",
      "error: trailing junk after numeric literal at or near \"1_\""},
     {"select json_exists(a, '$' passing 1 as b)", "error: syntax error at or near \"passing\""},
-    {"set search_path to 'a, pg_temp'", "set settings=search_path='a, pg_temp' temp_schema"},
+    {"set search_path to 'a, pg_temp'", "set settings=search_path='\"a, pg_temp\"' temp_schema"},
     {"select ~ a, !! b from t -- comment with now", "select reads=t operators=!!,~"},
     {"select /* now */ a from t", "select reads=t"},
     {"select * from t, lateral rows from (f(t.x)) r", "select reads=t functions=f attributes=x"},

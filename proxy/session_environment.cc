@@ -1,0 +1,248 @@
+// The settings that a session's answers depend on: those of its login, from the probe of its server
+// connection, and those that it has changed since, as the server confirms them one by one.
+//
+// Invariant: while nothing is unanswered and bypass_ is empty, environment_ (if it is known) and
+// settings_changed_ together say what the server holds for this session.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "proxy/session.h"
+
+namespace pgsidecar::proxy {
+namespace {
+
+// What a session may make the proxy remember of its settings.
+constexpr size_t kMaxSettingsBytes = size_t{64} * 1024;
+constexpr std::string_view kSettingsUnknown = "settings_unknown";
+// unspecified, text, unknown, varchar: the value that set_config gets is the parameter's own text.
+constexpr uint32_t kTextTypes[] = {0, 25, 705, 1043};
+
+bool IsAscii(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
+}
+
+bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
+  return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
+    return (x >= 'A' && x <= 'Z' ? static_cast<char>(x | 0x20) : x) == y;
+  });
+}
+
+// A custom setting may exist from the attempt on.
+bool IsNewCustom(const sql::SettingChange& change, const SessionSettings& settings) {
+  return change.name.find('.') != std::string::npos && !settings.Touched(change.name);
+}
+
+}  // namespace
+
+// --- what is known ---
+
+// What a session knows of its settings comes from the server connection that it holds.
+void Session::AdoptEnvironment() {
+  environment_ = server_->environment;
+  UpdateEnvironment();
+}
+
+// From now on nothing is known, until the session ends.
+void Session::LoseEnvironment(std::string_view reason) {
+  if (bypass_.empty()) bypass_ = reason;
+}
+
+void Session::UpdateEnvironment() {
+  if (!environment_) return;
+  if (settings_changed_.bytes() > kMaxSettingsBytes) LoseEnvironment(kSettingsUnknown);
+  environment_key_.clear();
+  AppendBig32(environment_key_, static_cast<uint32_t>(pool_->key().size()));
+  environment_key_ += pool_->key();
+  environment_key_ += environment_->fingerprint;
+  settings_changed_.AppendKey(&environment_key_);
+  // SET datestyle may change only a part of it.
+  if (settings_changed_.Find("datestyle")) environment_key_ += told_parameters_["DateStyle"];
+
+  search_path_ = settings_changed_.Find("search_path").value_or(environment_->search_path);
+  const std::optional<std::string_view> user = UserOfNames();
+  if (!user) names_known_ = false;
+  user_of_names_ = user.value_or("");
+  names_id_ = Hash64(user_of_names_, Hash64(search_path_));
+}
+
+// nullopt: not known.
+std::optional<std::string_view> Session::UserOfNames() const {
+  const auto role = settings_changed_.Find("role");
+  if (role && *role != "none") return role;
+  const auto authorization = settings_changed_.Find("session_authorization");
+  if (role) return authorization.value_or(environment_->session_user);
+  if (!authorization) return environment_->current_user;
+  if (environment_->session_user != environment_->current_user) return std::nullopt;
+  return authorization;
+}
+
+catalog::NameContext Session::Names() const {
+  if (!environment_ || !names_known_ || names_unconfirmed_) return catalog::kAnyNames;
+  return {.search_path = search_path_, .user = user_of_names_, .any_schema = false};
+}
+
+bool Session::DefaultsToReadCommitted() const {
+  const auto own = settings_changed_.Find("default_transaction_isolation");
+  if (own) return EqualsIgnoringCase(*own, "read committed");
+  return environment_ && environment_->read_committed;
+}
+
+// Whether a ParameterStatus follows from what the session itself has asked for.
+bool Session::Explains(std::string_view parameter) const {
+  if (!expected_.empty() && expected_.front().followed != nullptr) return true;
+  const auto touched = [&](std::string_view name) { return settings_changed_.Touched(name); };
+  if (parameter == "is_superuser" || parameter == "session_authorization") {
+    return touched("role") || touched("session_authorization");
+  }
+  std::string name(parameter);
+  for (char& c : name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return touched(name);
+}
+
+// --- what is sent ---
+
+// RESET and DISCARD do nothing to the settings of a session that has changed none.
+bool Session::ChangesSettings(const Plan& plan) const {
+  return !plan.resets_only || !settings_changed_.untouched();
+}
+
+// Before the request is sent.
+void Session::NoteSettings(Plan* plan) {
+  if (plan->pin == catalog::Pin::kSetting && !ChangesSettings(*plan)) {
+    plan->pin = catalog::Pin::kNone;
+  }
+  if (plan->environment_unknown) {
+    LoseEnvironment(PinName(plan->pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan->pin));
+  }
+  if (plan->names_unknown) names_known_ = false;
+  const bool takes_back = plan->ends_transaction && settings_changed_.in_transaction();
+  const auto touched = [&](std::string_view name) { return settings_changed_.Touched(name); };
+  names_unconfirmed_ |= takes_back || (plan->sets_names && ChangesSettings(*plan));
+  encoding_unconfirmed_ |=
+      plan->environment_unknown || (plan->sets_encoding && ChangesSettings(*plan)) ||
+      (takes_back && (touched("client_encoding") || touched("standard_conforming_strings")));
+}
+
+void Session::FollowQuery() {
+  if (!decision_.plan.follows_settings || decision_.records.empty() || server_skips_) return;
+  expected_.back().followed = std::make_shared<Followed>(decision_.records[0]);
+}
+
+void Session::FollowBind(std::string_view portal, const std::shared_ptr<ClientStatement>& statement,
+                         const Request::Message& message) {
+  if (!followed_portals_.empty()) followed_portals_.erase(std::string(portal));
+  if (statement == nullptr || statement->local() || !decision_.plan.follows_settings) return;
+  if (statement->record->info().statements.size() != 1) return;  // an error to the server
+  auto followed = std::make_shared<Followed>(statement->record);
+  uint32_t parameters = 0;
+  for (const sql::SettingChange& change : followed->current()->settings) {
+    parameters = std::max(parameters, change.parameter);
+  }
+  if (parameters > 0) {
+    const auto bind = pgwire::Bind::Decode(request_.body(message));
+    const auto& types = statement->prepared->parameter_types;
+    const bool texts = std::all_of(types.begin(), types.end(), [](uint32_t type) {
+      return std::find(std::begin(kTextTypes), std::end(kTextTypes), type) != std::end(kTextTypes);
+    });
+    if (request_.IsPartial(message) || !bind.ok() || bind->values.size() < parameters || !texts) {
+      return LoseEnvironment(kSettingsUnknown);
+    }
+    followed->values.assign(bind->values.begin(), bind->values.end());
+  }
+  followed_portals_.emplace(portal, std::move(followed));
+}
+
+void Session::FollowExecute(std::string_view portal) {
+  if (server_skips_ || followed_portals_.empty()) return;
+  const auto it = followed_portals_.find(std::string(portal));
+  if (it != followed_portals_.end()) expected_.back().followed = it->second;
+}
+
+// --- what the server has confirmed ---
+
+// The statement at the front has been run to its end, or (tag "") as far as it was asked to.
+void Session::OnCompleted(std::string_view tag) {
+  if (expected_.empty() || expected_.front().followed == nullptr) return;
+  Followed& followed = *expected_.front().followed;
+  const sql::StatementInfo* statement = followed.current();
+  if (statement == nullptr) return;
+  ++followed.completed;
+  switch (statement->kind) {
+    case sql::StatementKind::kSet:
+    case sql::StatementKind::kSelect:
+      for (const sql::SettingChange& change : statement->settings) Apply(change, followed);
+      return;
+    case sql::StatementKind::kDiscard:
+      if (statement->name == "ALL") settings_changed_.DiscardAll();
+      return;
+    case sql::StatementKind::kSavepoint:
+      return settings_changed_.Savepoint(statement->name);
+    case sql::StatementKind::kReleaseSavepoint:
+      return settings_changed_.Release(statement->name);
+    case sql::StatementKind::kRollbackTo:
+      return settings_changed_.RollbackTo(statement->name);
+    case sql::StatementKind::kCommit:
+    case sql::StatementKind::kPrepareTransaction:
+    case sql::StatementKind::kRollback:
+      if (tag == "ROLLBACK") {
+        settings_changed_.Rollback();
+      } else {
+        settings_changed_.Commit();
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+void Session::Apply(const sql::SettingChange& change, const Followed& followed) {
+  if (IsOfTransaction(change.name)) return;
+  if (change.name.empty()) return settings_changed_.ResetAll();
+  std::optional<std::string> value = change.value;
+  if (change.parameter > 0) value = followed.values[change.parameter - 1];
+  if (change.name == "session_authorization") {
+    // It ends the role, which no rollback brings back.
+    if (settings_changed_.Touched("role")) return LoseEnvironment(kSettingsUnknown);
+    return settings_changed_.SetSessionAuthorization(value);
+  }
+  if (!value) return settings_changed_.Reset(change.name, change.local);
+  // The same bytes are another text in another encoding.
+  if (!utf8_ && !IsAscii(*value)) return LoseEnvironment(kSettingsUnknown);
+  settings_changed_.Set(change.name, *value, change.local);
+}
+
+// The statement at the front has failed.
+void Session::OnAttemptFailed() {
+  if (!batches_.empty()) batches_.front().failed = true;
+  if (expected_.empty() || expected_.front().followed == nullptr) return;
+  const sql::StatementInfo* statement = expected_.front().followed->current();
+  if (statement == nullptr) return;
+  for (const sql::SettingChange& change : statement->settings) {
+    if (IsNewCustom(change, settings_changed_)) return LoseEnvironment(kSettingsUnknown);
+  }
+}
+
+// ReadyForQuery. What no COMMIT or ROLLBACK has ended was the batch's own transaction.
+void Session::EndBatchOfSettings(bool idle, bool failed) {
+  if (idle && failed) {
+    settings_changed_.Rollback();
+  } else if (idle) {
+    settings_changed_.Commit();
+  }
+  if (!settings_changed_.untouched()) UpdateEnvironment();
+  if (!batches_.empty()) return;
+  names_unconfirmed_ = encoding_unconfirmed_ = false;
+  // What is run later than in the batch that bound it, amid others, would be noticed too late.
+  for (const auto& [portal, followed] : followed_portals_) {
+    const sql::StatementInfo* statement = followed->current();
+    if (statement != nullptr && !statement->settings.empty()) LoseEnvironment(kSettingsUnknown);
+  }
+  if (idle) followed_portals_.clear();
+}
+
+}  // namespace pgsidecar::proxy
