@@ -13,7 +13,7 @@ import link  # noqa: F401
 import wire as w
 
 import forms
-from shapes import COPIES, READS, REFILLS, VOLATILE, WRITES
+from shapes import CALLS, COPIES, READS, REFILLS, VOLATILE, WRITES
 from step import CATALOG, READ, WRITE, Step
 from steps_catalog import CATALOG_STEPS
 from steps_session import (SESSION_STEPS, discard, listen, reset_all, role, set_tenant, setting,
@@ -52,7 +52,7 @@ class World:
         self.sessions = [Session(i, USERS[i % len(USERS)]) for i in range(sessions)]
         for session in self.sessions:
             self.begin_life(session)
-        self.recent = deque(maxlen=10)
+        self.recent = deque(maxlen=6)
         self.steps = STEPS + SESSION_STEPS + CATALOG_STEPS
         self.weights = [weight for weight, _ in self.steps]
 
@@ -85,6 +85,9 @@ class World:
             if make in SETS and "sets" in session.calm:
                 continue
             step = make(self, session)
+            # What a step of another kind calls shows in its text only.
+            if step is not None and "calls" in session.calm and CALLS.search(step.text):
+                continue
             if step is not None and self.may(session, step.kind):
                 return session, step
 
@@ -96,7 +99,7 @@ class World:
 
     def draw_read(self, session):
         """Mostly one that somebody has just asked, in the same form."""
-        if self.recent and self.rng.random() < 0.8:
+        if self.recent and self.rng.random() < 0.85:
             asked = self.rng.choice(self.recent)
             if not (asked[0].calls and "calls" in session.calm):
                 return asked
