@@ -73,6 +73,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"cache_entries", &Config::cache_entries, "cached answers", 1},
     {"cache_entry_bytes", &Config::cache_entry_bytes, "the largest answer that is cached",
      kKilobyte},
+    {"lazy_begin", &Config::lazy_begin,
+     "send BEGIN with the first statement that the cache cannot answer"},
     {"single_flight_wait", &Config::single_flight_wait,
      "how long a read waits for the same read of another client"},
     {"sweep_interval", &Config::sweep_interval,

@@ -60,6 +60,7 @@ struct Config {
   size_t cache_bytes = size_t{256} << 20;
   uint32_t cache_entries = 50'000;
   size_t cache_entry_bytes = size_t{8} << 20;  // the largest entry; at most cache_bytes
+  bool lazy_begin = true;
   Duration single_flight_wait = std::chrono::seconds(1);
   Duration sweep_interval = std::chrono::seconds(1);
   Duration catalog_poll_interval = std::chrono::seconds(1);

@@ -53,6 +53,8 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
        s.writes_to_anything},
       {"flights_followed_total", "Requests that waited for another's fill", true,
        s.flights_followed},
+      {"local_transactions_total", "Transactions that the server never heard of", true,
+       s.local_transactions},
       {"replays_total", "Statements prepared again on another server connection", true, s.replays},
       {"pins_total", "Sessions that keep their server connection", true, s.pins},
       {"cancels_total", "Cancel requests sent to the server", true, s.cancels},

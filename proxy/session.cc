@@ -185,14 +185,15 @@ bool Session::MayRelease() const {
 
 void Session::MaybeRelease() {
   const bool idle = status_ == pgwire::TransactionStatus::kIdle;
+  const bool server_idle = idle || begin_owed_;
   if (state_ == SessionState::kDraining && MayRelease()) {
     EndCatalogChange();  // what is open is rolled back
-    ReleaseServer(idle ? Action::kRelease : Action::kReleaseDirty);
+    ReleaseServer(server_idle ? Action::kRelease : Action::kReleaseDirty);
     state_ = SessionState::kClosed;
     return;
   }
   if (state_ != SessionState::kReady) return;
-  if (idle && pin_ == catalog::Pin::kNone && MayRelease()) ReleaseServer(Action::kRelease);
+  if (server_idle && pin_ == catalog::Pin::kNone && MayRelease()) ReleaseServer(Action::kRelease);
   const bool waits = wait_ != Wait::kNone || request_pending_;
   if (draining_proxy_ && idle && !waits && (server_ == nullptr || MayRelease())) {
     Fatal({"57P01", "terminating connection: pgsidecar is shutting down", "", ""});

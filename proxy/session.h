@@ -229,6 +229,7 @@ class Session {
     std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
     bool cache_tried = false;     // neither a hit nor to be waited for
     bool cacheable_form = false;  // one statement, run to its end, in one of the known shapes
+    std::string_view text;        // of a simple Query: exactly as it came; a view into request_
     // Of that statement, in the extended protocol; views into request_.
     std::shared_ptr<ClientStatement> statement;
     pgwire::Bind bind;
@@ -336,6 +337,12 @@ class Session {
   void DropMarkers();
   void Desynchronized(char type);
 
+  // --- session_transaction.cc: transactions that the server need not know of yet ---
+  bool AnswerTransaction();
+  void SendOwedBegin();
+  void TakeSnapshotOnServer();
+  void RunForUs(std::string_view sql);
+
   // --- session_environment.cc: the settings that the session's answers depend on ---
   void AdoptEnvironment();
   void UpdateEnvironment();
@@ -437,6 +444,8 @@ class Session {
   bool rolled_back_ = false;  // the last COMMIT or ROLLBACK that the server reported was a ROLLBACK
   bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
   std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
+  bool begin_owed_ = false;          // answered here, and not sent yet
+  bool hit_in_transaction_ = false;  // the server does not know that a query has been answered
   bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server
   WriteLedger ledger_;
 

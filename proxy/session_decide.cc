@@ -140,7 +140,7 @@ void Session::Continue(TimePoint now) {
     return;
   }
   if (!decision_.cache_tried && !decision_.forced) {
-    if (TryCache(now)) return;
+    if (AnswerTransaction() || TryCache(now)) return;
     decision_.cache_tried = true;
   }
   Forward(now);
@@ -162,7 +162,8 @@ bool Session::DecideQuery() {
     decision_.local = true;
     return true;
   }
-  auto record = database_->book.Get(query->sql);
+  auto record = database_->book.Get(query->sql).record;
+  decision_.text = query->sql;
   decision_.local = IsAnsweredHere(record->info());
   if (MixesOurs(record->info())) decision_.forced = OursMixed();
   decision_.cacheable_form = true;
@@ -172,7 +173,7 @@ bool Session::DecideQuery() {
 
 std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& parse) {
   auto statement = std::make_shared<ClientStatement>();
-  auto record = database_->book.Get(parse.sql);
+  auto record = database_->book.Get(parse.sql).record;
   if (IsAnsweredHere(record->info())) {
     statement->local_sql = parse.sql;
     return statement;
@@ -379,9 +380,10 @@ void Session::MakeKey() {
   fields.session_user = environment_->session_user;
   fields.current_role = environment_->current_user;
   fields.environment = environment_key_;
-  fields.sql = decision_.records[0]->text();
+  fields.sql = decision_.text;
   if (request_.kind == Request::Kind::kExtended) {
     fields.flavor = cache::Flavor::kExtended;
+    fields.sql = decision_.statement->prepared->sql;
     fields.parameter_types = decision_.statement->prepared->parameter_types;
     fields.parameter_formats = decision_.bind.parameter_formats;
     fields.parameters = decision_.bind.values;
@@ -457,6 +459,7 @@ bool Session::TryCache(TimePoint now) {
 }
 
 void Session::SendHit(const std::shared_ptr<const cache::Entry>& entry) {
+  hit_in_transaction_ |= in_transaction();
   const bool extended = request_.kind == Request::Kind::kExtended;
   if (extended) {
     client_out.Emit([&](std::string& to) {

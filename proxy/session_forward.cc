@@ -37,6 +37,8 @@ void Session::Forward(TimePoint now) {
     wait_since_ = now;
     return Act(Action::kLease);
   }
+  if (begin_owed_) SendOwedBegin();
+  if (hit_in_transaction_ && decision_.plan.sets_transaction) TakeSnapshotOnServer();
   if (Replay()) {
     replay_failed_ = false;
     wait_ = Wait::kReplay;

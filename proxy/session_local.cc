@@ -47,7 +47,7 @@ void Session::AnswerLocally() {
     return;
   }
   if (request_.kind == Request::Kind::kQuery) {
-    const LocalAnswer answer = RunLocal(decision_.records[0]->text(), false);
+    const LocalAnswer answer = RunLocal(decision_.text, false);
     if (answer.error && in_transaction()) {
       decision_.forced = answer.error;
       return;
@@ -126,7 +126,7 @@ bool Session::AnswerLocalMessage(const Request::Message& message) {
 }
 
 LocalAnswer Session::RunLocal(std::string_view sql, bool describe_only) {
-  const auto record = database_->book.Get(sql);
+  const auto record = database_->book.Get(sql).record;
   const sql::StatementInfo& statement = record->info().statements[0];
   if (statement.kind == sql::StatementKind::kSet) {
     if (!describe_only) return SetLocal(statement.settings[0]);
@@ -202,7 +202,9 @@ void Session::SyncParameters() {
     const auto told = told_parameters_.find(name);
     if (told != told_parameters_.end() && told->second == value) continue;
     told_parameters_.insert_or_assign(name, value);
-    client_out.Emit([&](std::string& to) { pgwire::ParameterStatus{name, value}.Encode(to); });
+    client_out.Emit([&name = name, &value = value](std::string& to) {
+      pgwire::ParameterStatus{name, value}.Encode(to);
+    });
   }
   CheckEncodings();
 }

@@ -311,16 +311,22 @@ void Session::PassError(const pgwire::Piece& piece, const pgwire::ErrorFields& f
 
 // After an error in the extended protocol the server ignores everything up to the next Sync.
 void Session::SkipToSync() {
+  // What the client has asked for is behind something of ours that failed: no Sync will follow.
+  const bool is_ours = !expected_.empty() && expected_.front().own;
+  bool query_skipped = false;
   std::vector<Expected> skipped;
   while (!expected_.empty() && expected_.front().kind != Reply::kSync) {
     skipped.push_back(std::move(expected_.front()));
     expected_.pop_front();
     // A Query, too, is ignored, and will not end its batch.
     const Reply kind = skipped.back().kind;
-    if (kind == Reply::kQuery || kind == Reply::kFunctionCall) MergeOldestBatch();
+    if (kind != Reply::kQuery && kind != Reply::kFunctionCall) continue;
+    MergeOldestBatch();
+    query_skipped = true;
   }
   server_skips_ = expected_.empty() && batch_open_;
   for (auto it = skipped.rbegin(); it != skipped.rend(); ++it) Restore(*it);
+  if (is_ours && query_skipped && server_skips_) EndBatchOnServer();
 }
 
 // What a message that came to nothing had promised.
@@ -388,6 +394,7 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
   if (idle && batches_.empty()) {
     EndCatalogChange();
     isolation_known_ = DefaultsToReadCommitted();
+    hit_in_transaction_ = false;
     phantom_portal_ = false;
     local_portal_.clear();
     settings_.OnTransactionEnd(!rolled_back_);

@@ -69,6 +69,7 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
     plan.sets_names |= IsOneOf(change.name, {"", "search_path", "role", "session_authorization"});
     plan.sets_encoding |=
         IsOneOf(change.name, {"", "standard_conforming_strings", "client_encoding"});
+    plan.sets_transaction |= IsOfTransaction(change.name);
     plan.resets_only &= change.reset;
   }
   const bool discards = statement.kind == StatementKind::kDiscard && statement.name == "ALL";
@@ -94,7 +95,6 @@ Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
   plan.names_unknown = plan.environment_unknown = resolved.environment_unknown;
   PlanSettings(statement, plan);
   plan.may_commit = resolved.may_commit;
-  plan.begins = statement.kind == sql::StatementKind::kBegin;
   plan.sets_isolation = SetsIsolation(statement);
   if (resolved.refusal == Refusal::kNone) {
     plan.read_counters = CountersOf(database, resolved.reads);
@@ -154,12 +154,12 @@ void Plan::Merge(const Plan& other) {
   names_unknown |= other.names_unknown;
   sets_names |= other.sets_names;
   sets_encoding |= other.sets_encoding;
+  sets_transaction |= other.sets_transaction;
   resets_only &= other.resets_only;
   follows_settings |= other.follows_settings;
   ends_transaction |= other.ends_transaction;
   may_commit |= other.may_commit;
   sets_isolation |= other.sets_isolation;
-  begins |= other.begins;
   MergeCounters(written_counters, other.written_counters);
 }
 
@@ -169,10 +169,9 @@ void Plan::ClearWrites() {
   written_counters.clear();
 }
 
-StatementRecord::StatementRecord(std::string text, std::shared_ptr<const sql::TextInfo> info)
-    : text_(std::move(text)),
-      info_(std::move(info)),
-      ascii_(std::none_of(text_.begin(), text_.end(), [](char c) { return (c & 0x80) != 0; })) {}
+StatementRecord::StatementRecord(Of of, std::string key, bool ascii,
+                                 std::shared_ptr<const sql::TextInfo> info)
+    : of_(of), key_(std::move(key)), info_(std::move(info)), ascii_(ascii) {}
 
 const Plan& StatementRecord::PlanFor(const Database& database, const catalog::NameContext& names,
                                      uint64_t names_id) {
@@ -197,7 +196,11 @@ constexpr size_t kSmallestShare = 16;
 constexpr size_t kRecordBytes = 1024;
 
 size_t ChargeBytes(const StatementRecord& record) {
-  return kRecordBytes + record.text().capacity() + sql::ChargeBytes(record.info());
+  return kRecordBytes + record.key().capacity() + sql::ChargeBytes(record.info());
+}
+
+bool IsAscii(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
 }
 
 }  // namespace
@@ -205,34 +208,55 @@ size_t ChargeBytes(const StatementRecord& record) {
 StatementBook::StatementBook(size_t max_statements, size_t max_bytes)
     : max_statements_(max_statements), max_bytes_(max_bytes) {}
 
-std::shared_ptr<StatementRecord> StatementBook::Get(std::string_view text) {
-  const uint64_t hash = Hash64(text);
-  const auto [begin, end] = index_.equal_range(hash);
+StatementBook::Found StatementBook::Get(std::string_view text) {
+  if (auto record = Find(Of::kText, text)) return {std::move(record), {}};
+  const bool stripped = sql::StripLiterals(text, &template_);
+  if (stripped) {
+    if (auto record = Find(Of::kTemplate, template_.key)) {
+      return {std::move(record), template_.literals};
+    }
+  }
+  ++analyses_;
+  auto info = std::make_shared<const sql::TextInfo>(sql::Analyze(text));
+  const bool shared = stripped && sql::HoldsForTemplate(*info);
+  auto record = std::make_shared<StatementRecord>(shared ? Of::kTemplate : Of::kText,
+                                                  shared ? template_.key : std::string(text),
+                                                  IsAscii(text), std::move(info));
+  Keep(record);
+  if (!shared) return {std::move(record), {}};
+  return {std::move(record), template_.literals};
+}
+
+std::shared_ptr<StatementRecord> StatementBook::Find(Of of, std::string_view key) {
+  const auto [begin, end] = index_.equal_range(Hash64(key));
   for (auto it = begin; it != end; ++it) {
-    if ((*it->second)->text() != text) continue;
+    const StatementRecord& record = **it->second;
+    if (record.of() != of || record.key() != key) continue;
     order_.splice(order_.begin(), order_, it->second);
     return order_.front();
   }
-  ++analyses_;
-  auto record = std::make_shared<StatementRecord>(
-      std::string(text), std::make_shared<const sql::TextInfo>(sql::Analyze(text)));
+  return nullptr;
+}
+
+void StatementBook::Keep(std::shared_ptr<StatementRecord> record) {
   const size_t charge = ChargeBytes(*record);
-  if (charge > max_bytes_ / kSmallestShare) return record;
-  order_.push_front(record);
-  index_.emplace(hash, order_.begin());
+  if (charge > max_bytes_ / kSmallestShare) return;
+  order_.push_front(std::move(record));
+  index_.emplace(Hash64(order_.front()->key()), order_.begin());
   bytes_ += charge;
-  while (order_.size() > max_statements_ || bytes_ > max_bytes_) {
-    const auto last = std::prev(order_.end());
-    bytes_ -= ChargeBytes(**last);
-    const auto [from, to] = index_.equal_range(Hash64((*last)->text()));
-    for (auto it = from; it != to; ++it) {
-      if (it->second != last) continue;
-      index_.erase(it);
-      break;
-    }
-    order_.erase(last);
+  while (order_.size() > max_statements_ || bytes_ > max_bytes_) DropLast();
+}
+
+void StatementBook::DropLast() {
+  const auto last = std::prev(order_.end());
+  bytes_ -= ChargeBytes(**last);
+  const auto [from, to] = index_.equal_range(Hash64((*last)->key()));
+  for (auto it = from; it != to; ++it) {
+    if (it->second != last) continue;
+    index_.erase(it);
+    break;
   }
-  return record;
+  order_.erase(last);
 }
 
 }  // namespace pgsidecar::proxy

@@ -1,5 +1,6 @@
-// What the proxy knows of a statement's text: its analysis, what running it does under given names
-// and catalog (a Plan), and what became of its calls.
+// What the proxy knows of a statement's text, or of all texts that share a template: the analysis,
+// what running it does under given names and catalog (a Plan), and what became of its calls. The
+// text of one call is the caller's to keep.
 
 #ifndef PGSIDECAR_PROXY_STATEMENT_H_
 #define PGSIDECAR_PROXY_STATEMENT_H_
@@ -8,6 +9,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,6 +19,7 @@
 #include "cache/versions.h"
 #include "catalog/resolve.h"
 #include "sql/statement_info.h"
+#include "sql/template.h"
 
 namespace pgsidecar::proxy {
 
@@ -34,13 +37,13 @@ struct Plan {
   bool names_unknown = false;     // afterwards; what an unqualified name means, or whose "$user" is
   bool sets_names = false;        // search_path, role: they are known once the server has confirmed
   bool sets_encoding = false;     // or how strings are read
+  bool sets_transaction = false;  // its isolation and kin, which no query may precede
   bool resets_only = true;        // of settings: RESET, DISCARD, and nothing that sets
   bool follows_settings = false;  // the session has to follow it to know its settings
   bool ends_transaction = false;  // or part of it: COMMIT, ROLLBACK, ROLLBACK TO
   bool may_commit = false;
   bool sets_isolation =
       false;            // of the transaction that is open or begins, to something not modelled
-  bool begins = false;  // BEGIN among its statements
   std::vector<cache::CounterIndex> read_counters;     // the database's first; empty if refused
   std::vector<cache::CounterIndex> written_counters;  // sorted; the database's alone: anything
 
@@ -64,14 +67,23 @@ struct CallCounts {
   std::string_view last_bypass;  // a constant
 };
 
-// One text within one database. Shared by the book and by those who have prepared it.
+// One text, or the texts of one template, within one database. Shared by the book and by those who
+// have prepared it.
 class StatementRecord {
  public:
-  StatementRecord(std::string text, std::shared_ptr<const sql::TextInfo> info);
+  enum class Of : uint8_t { kText, kTemplate };
 
-  const std::string& text() const { return text_; }
+  // `key`: the text, or the template's key.
+  StatementRecord(Of of, std::string key, bool ascii, std::shared_ptr<const sql::TextInfo> info);
+
+  Of of() const { return of_; }
+  const std::string& key() const { return key_; }
+  // For people: with '?' for the literals that the texts of a template do not share.
+  std::string_view text() const {
+    return of_ == Of::kTemplate ? sql::TemplateText(key_) : std::string_view(key_);
+  }
   const sql::TextInfo& info() const { return *info_; }
-  bool ascii() const { return ascii_; }
+  bool ascii() const { return ascii_; }  // the whole of every such text
 
   // The plan under these names and the database's catalog of now; made if it is not remembered.
   // `names_id` identifies `names`. Valid until the next call.
@@ -88,19 +100,26 @@ class StatementRecord {
   };
   static constexpr size_t kMaxPlans = 8;
 
-  std::string text_;
+  Of of_;
+  std::string key_;
   std::shared_ptr<const sql::TextInfo> info_;
   bool ascii_;
   std::vector<Remembered> plans_;
 };
 
-// The texts of one database, bounded in number and in bytes, least recently used out first.
+// The statements of one database, bounded in number and in bytes, least recently used out first.
 class StatementBook {
  public:
+  struct Found {
+    std::shared_ptr<StatementRecord> record;
+    // The text's own literals, if the record is of its template. Valid until the next Get.
+    std::span<const sql::Literal> literals;
+  };
+
   StatementBook(size_t max_statements, size_t max_bytes);
 
-  // The record of `text`; analyses it if it is not in the book.
-  std::shared_ptr<StatementRecord> Get(std::string_view text);
+  // The record of `text` or of its template; analyses the text if the book has neither.
+  Found Get(std::string_view text);
 
   // Most recently used first.
   using Order = std::list<std::shared_ptr<StatementRecord>>;
@@ -109,13 +128,21 @@ class StatementBook {
   size_t bytes() const { return bytes_; }
 
  private:
+  using Of = StatementRecord::Of;
+
+  // Nullptr if it is not in the book.
+  std::shared_ptr<StatementRecord> Find(Of of, std::string_view key);
+  void Keep(std::shared_ptr<StatementRecord> record);
+  void DropLast();
+
   size_t max_statements_;
   size_t max_bytes_;
   size_t bytes_ = 0;
   uint64_t analyses_ = 0;
   Order order_;
   std::unordered_multimap<uint64_t, Order::iterator>
-      index_;  // XXH3 of the text; the text is compared
+      index_;               // XXH3 of the key; the key is compared
+  sql::Template template_;  // of the text that was asked for last
 };
 
 }  // namespace pgsidecar::proxy

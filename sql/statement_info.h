@@ -158,7 +158,8 @@ struct StatementInfo {
   std::optional<IsolationLevel> isolation;  // kBegin, SET TRANSACTION, SET SESSION CHARACTERISTICS
   bool transaction_modifiers = false;       // BEGIN with any modifier; COMMIT/ROLLBACK AND CHAIN
   std::string
-      name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel ("" = *)
+      name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel ("" = *),
+             // savepoint, prepared transaction; of kBegin its command tag
   bool with_hold = false;  // DECLARE ... WITH HOLD
   bool explain_analyze = false;
 

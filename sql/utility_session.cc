@@ -33,7 +33,7 @@ StatementKind KindOfTransaction(PgQuery__TransactionStmtKind kind) {
   }
 }
 
-// The name is the savepoint's or the prepared transaction's.
+// The name is the savepoint's or the prepared transaction's, or the tag of what begins one.
 void Transaction(const PgQuery__TransactionStmt& statement, Collector* out) {
   StatementInfo& info = out->info();
   info.kind = KindOfTransaction(statement.kind);
@@ -41,6 +41,10 @@ void Transaction(const PgQuery__TransactionStmt& statement, Collector* out) {
   info.transaction_modifiers = statement.n_options != 0 || statement.chain;
   info.name = Text(statement.savepoint_name);
   if (info.name.empty()) info.name = Text(statement.gid);
+  if (info.kind == StatementKind::kBegin) {
+    const bool starts = statement.kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START;
+    info.name = starts ? "START TRANSACTION" : "BEGIN";
+  }
   AnalyzeTransactionModes(List(statement.n_options, statement.options), {}, out);
 }
 

@@ -52,6 +52,22 @@ class Console(ServerCase):
         self.assertIn("random()", text)
         self.assertIn("volatile_function", text)
 
+    def test_texts_that_differ_in_literals_are_one_statement(self):
+        client = self.client()
+        client.execute("CREATE TABLE many (id int, name text);"
+                       "INSERT INTO many SELECT i, 'n' || i FROM generate_series(1, 30) i")
+        self.fill(client, "SELECT count(*) FROM many")
+        for hit in (False, True):
+            for i in range(1, 31):
+                rows = client.execute(
+                    f"SELECT id, name FROM many WHERE id = {i} AND name <> 'it''s {i}' LIMIT {i}")
+                self.assertEqual(rows.fetchall(), [(i, f"n{i}")])
+                self.assert_last(client, "hit" if hit else "miss")
+        lines = [line for line in self.show("STATEMENTS") if "SELECT id, name" in line["query"]]
+        self.assertEqual([line["query"] for line in lines],
+                         ["SELECT id, name FROM many WHERE id = ? AND name <> ? LIMIT ?"])
+        self.assertEqual((lines[0]["calls"], lines[0]["hits"]), ("60", "30"))
+
     def test_clients_show_the_pin(self):
         client = self.client()
         client.execute("LISTEN somewhere")

@@ -21,6 +21,32 @@
 
 namespace pgsidecar::sql {
 
+// Calls `visit` with the name of the field and the message, for every message directly inside.
+template <typename Visitor>
+void ForEachChild(const ProtobufCMessage& message, Visitor visit) {
+  const char* bytes = reinterpret_cast<const char*>(&message);
+  for (unsigned i = 0; i < message.descriptor->n_fields; ++i) {
+    const ProtobufCFieldDescriptor& field = message.descriptor->fields[i];
+    if (field.type != PROTOBUF_C_TYPE_MESSAGE) continue;
+    if (field.label == PROTOBUF_C_LABEL_REPEATED) {
+      size_t count = 0;
+      std::memcpy(&count, bytes + field.quantifier_offset, sizeof(count));
+      ProtobufCMessage** items = nullptr;
+      std::memcpy(&items, bytes + field.offset, sizeof(items));
+      for (size_t k = 0; k < count; ++k) visit(field.name, *items[k]);
+      continue;
+    }
+    if ((field.flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
+      uint32_t chosen = 0;
+      std::memcpy(&chosen, bytes + field.quantifier_offset, sizeof(chosen));
+      if (chosen != field.id) continue;
+    }
+    const ProtobufCMessage* child = nullptr;
+    std::memcpy(&child, bytes + field.offset, sizeof(child));
+    if (child != nullptr) visit(field.name, *child);
+  }
+}
+
 class TreeOracle {
  public:
   // What `info`, the analysis of `text`, leaves out; empty if nothing.
@@ -60,31 +86,6 @@ class TreeOracle {
     CollectCtes(statement.base);
     Visit(statement.base);
     return missing_;
-  }
-
-  template <typename Visitor>
-  static void ForEachChild(const ProtobufCMessage& message, Visitor visit) {
-    const char* bytes = reinterpret_cast<const char*>(&message);
-    for (unsigned i = 0; i < message.descriptor->n_fields; ++i) {
-      const ProtobufCFieldDescriptor& field = message.descriptor->fields[i];
-      if (field.type != PROTOBUF_C_TYPE_MESSAGE) continue;
-      if (field.label == PROTOBUF_C_LABEL_REPEATED) {
-        size_t count = 0;
-        std::memcpy(&count, bytes + field.quantifier_offset, sizeof(count));
-        ProtobufCMessage** items = nullptr;
-        std::memcpy(&items, bytes + field.offset, sizeof(items));
-        for (size_t k = 0; k < count; ++k) visit(field.name, *items[k]);
-        continue;
-      }
-      if ((field.flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
-        uint32_t chosen = 0;
-        std::memcpy(&chosen, bytes + field.quantifier_offset, sizeof(chosen));
-        if (chosen != field.id) continue;
-      }
-      const ProtobufCMessage* child = nullptr;
-      std::memcpy(&child, bytes + field.offset, sizeof(child));
-      if (child != nullptr) visit(field.name, *child);
-    }
   }
 
   void CollectCtes(const ProtobufCMessage& message) {

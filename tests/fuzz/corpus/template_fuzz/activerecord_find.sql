@@ -1,0 +1,1 @@
+SELECT "users".* FROM "users" WHERE "users"."id" = 1 ORDER BY "users"."id" ASC LIMIT 1 /*application:web,controller:users,action:show*/

@@ -1,0 +1,1 @@
+INSERT INTO "users" ("name", "created_at", "score") VALUES ('O''Neil', '2024-01-01 00:00:00.123', 1.5), ('Bob', NULL, DEFAULT) RETURNING "id"

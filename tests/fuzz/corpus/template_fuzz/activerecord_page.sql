@@ -1,0 +1,1 @@
+SELECT "posts".* FROM "posts" WHERE "posts"."author_id" IN (1, 5) AND ("posts"."n" >= 10 OR "posts"."state" != 'draft') LIMIT 10 OFFSET 40

@@ -1,0 +1,1 @@
+select f(1, 'a', b => 2, c := 3), set_config('a.b', 'c', false), current_setting('x') = 'y' from t where c = 6

@@ -1,0 +1,3 @@
+select a = 5, b = 'x'
+'y', c = 'z' -- c
+ 'w'

@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS "__count" FROM "t" WHERE "t"."d" BETWEEN '2024-01-01' AND '2024-12-31' AND UPPER("t"."s"::text) LIKE UPPER('%x%')

@@ -1,0 +1,1 @@
+SELECT "auth_user"."id", "auth_user"."password" FROM "auth_user" WHERE "auth_user"."username" = 'ann' LIMIT 21

@@ -1,0 +1,1 @@
+SELECT ("s"."id") AS "p", "t"."id" FROM "t" INNER JOIN "s" ON ("t"."id" = "s"."t_id") WHERE "s"."id" IN (1, 2, 3)

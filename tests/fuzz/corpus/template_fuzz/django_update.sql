@@ -1,0 +1,1 @@
+UPDATE "t" SET "n" = ("t"."n" + 1), "d" = '2024-01-01T00:00:00+00:00'::timestamptz WHERE "t"."id" = 5

@@ -1,0 +1,1 @@
+select sum(a) over (order by b rows between 1 preceding and 2 following), c between 3 and 4, d between -5 and 'x' from t

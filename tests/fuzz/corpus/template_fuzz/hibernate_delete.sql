@@ -1,0 +1,1 @@
+delete from t where id=5 and version=0

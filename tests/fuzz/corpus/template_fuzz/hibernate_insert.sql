@@ -1,0 +1,1 @@
+insert into t (a,b,id) values ('x',-5,nextval('t_seq')),('y',7,default) on conflict (id) do update set a='z', b=t.b+1

@@ -1,0 +1,1 @@
+select a from t where b in (select c, 1 from u order by 1, 2) and d = 6

@@ -1,0 +1,1 @@
+update t set a = a - -5, b = b - 5, c = -5, d = - - 5, e = +5 where f = n-1

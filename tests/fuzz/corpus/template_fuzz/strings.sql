@@ -1,0 +1,1 @@
+select a='', a='''', a='\', a='--', a='/*', a='$$', a='?', a='é', a='I know', a='x'::text, a='x' :: text

@@ -1,0 +1,1 @@
+select cast(a as numeric(10,2)), interval(3) '1s', b[1], a::varchar(10), float(24) '1' from t where c = 6 and d = date '2024-01-01' group by 1, 2 order by 1

@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET n = t.n + 1 WHERE t.state <> 'x'

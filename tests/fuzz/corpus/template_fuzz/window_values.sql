@@ -1,0 +1,1 @@
+select * from (values (1, 'x'), (2, 'y')) as v(a, b) where v.a = any(array[1,2]) limit 5
