@@ -58,9 +58,13 @@ def run_long(given):
         if given.mode != "fullspeed" and not run_lockstep(
                 seed, given.sessions, None, min(LOCKSTEP_SECONDS, left)):
             failed.append(f"lockstep {seed}")
+        if failed and given.until_failure:
+            break
         if given.mode != "lockstep" and not run_full_speed(
                 seed, 2 * given.sessions, min(FULLSPEED_SECONDS, left)):
             failed.append(f"fullspeed {seed}")
+        if failed and given.until_failure:
+            break
     print("not explained: " + (", ".join(failed) or "nothing"))
     return not failed
 
@@ -82,6 +86,7 @@ def main():
                         choices=("lockstep", "fullspeed", "both"))
     parser.add_argument("--short", action="store_true", help="what ctest runs")
     parser.add_argument("--minutes", type=float, help="go on with new seeds for so long")
+    parser.add_argument("--until-failure", action="store_true", help="with --minutes: end there")
     parser.add_argument("--seed", type=int, help="replays lockstep exactly")
     parser.add_argument("--steps", type=int, help="of lockstep")
     parser.add_argument("--seconds", type=float, default=10)
