@@ -64,7 +64,7 @@ class Traffic:
 
     def __init__(self, number, user, rng, record, calm):
         self.number, self.user, self.rng, self.record = number, user, rng, record
-        self.calm = calm  # runs no function and sets nothing, so that the cache serves it
+        self.calm = calm  # runs no function, so that the cache serves it
         self.prepared = set()
         self.tenant = None
         self.place = None
@@ -81,7 +81,7 @@ class Traffic:
                 yield from self.write()
             elif chance < 0.97:
                 yield from self.reading_transaction()
-            elif not self.calm:
+            else:
                 yield from self.rng.choice((self.read_owned, self.read_place, self.sets))()
 
     # Reads.
