@@ -1,4 +1,4 @@
-"""Prepared statements in a transaction that has failed: what the server refuses, and what stays."""
+"""What stays prepared: in a transaction that has failed, and of a session that used PREPARE."""
 
 import harness
 import wire as w
@@ -6,6 +6,7 @@ from harness import ServerCase
 
 
 class FailedTransactionTest(ServerCase):
+    SETUP = "CREATE TABLE seen (a int)"
 
     def prepared_and_failed(self):
         client = self.wire()
@@ -37,6 +38,22 @@ class FailedTransactionTest(ServerCase):
         self.assertEqual(self.sqlstate(client, w.parse("SELEC 8", "s"), w.SYNC), "42601")
         client.query("ROLLBACK")
         self.assertEqual(self.sqlstate(client, w.parse("SELECT 8", "s"), w.SYNC), "42P05")
+
+    def test_a_name_that_was_prepared_by_a_hit_is_there_for_the_next_miss(self):
+        client, other = self.wire(), self.client()
+        client.query("PREPARE x AS SELECT 1")
+        run = [w.bind(name="s"), w.describe(), w.execute(), w.SYNC]
+        filler = self.wire()
+        filler.send(w.parse("SELECT count(*) FROM seen", "s"), *run)
+        filler.read_until_ready()
+        for _ in range(3):
+            filler.send(*run)
+            filler.read_until_ready()
+        client.send(w.parse("SELECT count(*) FROM seen", "s"), *run)
+        self.assertEqual(client.rows(client.read_until_ready()), [["0"]])
+        other.execute("INSERT INTO seen VALUES (1)")
+        client.send(*run)
+        self.assertEqual(client.rows(client.read_until_ready()), [["1"]])
 
 
 if __name__ == "__main__":
