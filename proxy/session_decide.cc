@@ -408,6 +408,8 @@ std::string_view Session::CacheRefusal() const {
   if (is_select && !database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
   if (decision_.plan.refusal != Refusal::kNone) return RefusalName(decision_.plan.refusal);
   if (!decision_.cacheable_form) return "protocol_form";
+  // The server has to hold what the client names there itself; a hit would prepare nothing.
+  if (own_names_ && decision_.has_parse && !decision_.parsed_name.empty()) return "protocol_form";
   if (!Quiet() || batch_open_) return "in_pipeline";
   if (status_ == pgwire::TransactionStatus::kFailed) return "failed_transaction";
   if (!isolation_known_) return "isolation_level";

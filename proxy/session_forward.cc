@@ -83,7 +83,11 @@ void Session::OpenBatch() {
 bool Session::Replay() {
   if (server_skips_) return false;
   const size_t before = expected_.size();
-  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
+  // In a failed transaction nothing can be prepared, and the server refuses the request itself.
+  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_ &&
+      status_ != pgwire::TransactionStatus::kFailed) {
+    AdoptNames();
+  }
   if (request_.kind == Request::Kind::kExtended) PrepareMissing();
   if (expected_.size() == before) return false;
   server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
@@ -223,7 +227,7 @@ void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
   NoteSettings(&plan);
-  if (plan.pin == catalog::Pin::kPreparedStatement) ForgetStatements();
+  if (plan.pin == catalog::Pin::kPreparedStatement && own_names_) ForgetStatements();
   if (fill_ != nullptr) AddReadRows();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
                            !DependsOn(*fill_, plan.read_counters))) {
@@ -354,6 +358,12 @@ void Session::ForwardParse(const Request::Message& message) {
     }
   } else {
     if (previous != nullptr) {
+      // What is wrong with the text, or with the transaction, the server says first.
+      server_->out.Emit([&](std::string& to) {
+        pgwire::Parse{pool::kNoStatement, parse->sql, parse->parameter_types}.Encode(to);
+      });
+      Expect(Reply::kParse, true);
+      CloseForUs(pool::kNoStatement);
       return ForceError({"42P05",
                          "prepared statement \"" + std::string(parse->name) + "\" already exists",
                          "", ""});

@@ -47,6 +47,7 @@ void Session::WouldHit(const std::shared_ptr<const cache::Entry>& entry, const C
   if (policy.mode == CacheMode::kObserve) return SetLast("observe: hit", false);
 
   SetLast("verify: skipped", false);
+  AddReadRows();
   auto stamps = shared_.versions->Capture(decision_.plan.read_counters);
   // At level `ttl` an entry may be older than a write that has passed through: it would differ
   // rightly.
