@@ -128,3 +128,12 @@ ALTER TABLE guarded_loop ENABLE ROW LEVEL SECURITY;
 CREATE POLICY by_self ON guarded_loop USING (EXISTS (SELECT 1 FROM guarded_loop g));
 CREATE TABLE guard_off (id int);
 CREATE POLICY unused ON guard_off USING (harmless(id) > 0);
+
+-- Rows by key.
+CREATE TABLE owners (id int PRIMARY KEY, name varchar(4) UNIQUE, other numeric UNIQUE);
+CREATE TABLE owned (id bigint PRIMARY KEY, owner int REFERENCES owners, part uuid DEFAULT gen_random_uuid() UNIQUE,
+                    flag bool, n int GENERATED ALWAYS AS (1) STORED UNIQUE, p positive UNIQUE);
+CREATE VIEW owned_view AS SELECT * FROM owned;
+CREATE TABLE keyed_base (id int PRIMARY KEY);
+CREATE TABLE keyed_derived (extra int UNIQUE) INHERITS (keyed_base);
+CREATE TABLE blind_words (word text COLLATE "und-x-icu" UNIQUE, id int PRIMARY KEY);
