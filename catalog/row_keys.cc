@@ -20,10 +20,6 @@ using sql::ValueType;
 
 using Values = std::vector<Value>;
 
-bool Contains(const std::vector<Oid>& oids, Oid oid) {
-  return std::find(oids.begin(), oids.end(), oid) != oids.end();
-}
-
 const Column* FindColumn(const Relation& relation, std::string_view name) {
   for (const Column& column : relation.columns) {
     if (column.name == name) return &column;
