@@ -216,6 +216,7 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
     return true;
   }
   copy_in_ = copy_extended_ = false;
+  if (!expected_.empty() && expected_.front().own) begin_unanswered_ = false;
   return Answered(Reply::kExecute, piece);
 }
 
@@ -272,6 +273,7 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   DropMarkers();
   copy_in_ = copy_extended_ = false;
   OnAttemptFailed();
+  begin_failed_ |= std::exchange(begin_unanswered_, false);
   replay_failed_ |= !expected_.empty() && expected_.front().own;
   if (IsFatal(*fields)) {
     server_said_fatal_ = true;
@@ -402,6 +404,10 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     settings_.OnRollbackToSavepoint();
   }
   rolled_back_ = false;
+  if (begin_failed_) {
+    Fatal({"25P01", "the transaction could not be begun on the server", "", ""});
+    return false;
+  }
   Pass(piece);
   return true;
 }

@@ -173,19 +173,28 @@ void Play::Perform(MoveKind kind, uint64_t of, size_t limit) {
   ADD_FAILURE() << "what could happen cannot happen again";
 }
 
+// Whether nobody else can tell before or after: it answers nothing yet, and changes what is the
+// backend's own.
+bool Unnoticed(const FakeBackend& backend) {
+  const std::string next = backend.NextMessage();
+  constexpr std::string_view kPreparing = "PBDC";
+  return !next.empty() &&
+         (kPreparing.find(next.front()) != std::string_view::npos || next == "E BEGIN");
+}
+
 // Up to the end of the next message that others could notice.
 void Play::StepThrough(uint64_t pid) {
   World::Server& server = *ServerOf(pid);
   FakeBackend& backend = *server.backend;
-  if (!scenario_->fine) {
-    backend.Receive(std::exchange(server.to_backend, {}));
-    constexpr std::string_view kUnnoticed = "PBDC";
-    while (!backend.NextMessage().empty() &&
-           kUnnoticed.find(backend.NextMessage().front()) != std::string_view::npos) {
-      backend.Step();
-    }
+  if (scenario_->fine) {
+    backend.Step();
+    return;
   }
+  backend.Receive(std::exchange(server.to_backend, {}));
+  while (Unnoticed(backend)) backend.Step();
   backend.Step();
+  // Who has written nothing commits nothing.
+  if (backend.NextMessage() == "S" && !backend.has_written()) backend.Step();
 }
 
 void Play::Take(const Option& option) {
@@ -307,7 +316,7 @@ class Explorer {
         Branch branch;
         branch.options = play.Options();
         if (branch.options.empty()) return true;
-        scenario_.preemptions < 0 ? LeaveSleeping(&branch) : Bound(play, &branch);
+        scenario_.preemptions == kEveryOrder ? LeaveSleeping(&branch) : Bound(play, &branch);
         if (branch.options.empty()) return false;
         path_.push_back(std::move(branch));
       }

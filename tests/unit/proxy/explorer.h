@@ -7,9 +7,10 @@
 // on all the while, and asks at the end.
 //
 // What is one event, where it is not `fine`: a client's turn arrives at the proxy; a backend
-// handles what has come up to the end of the next statement that runs, or Sync; what it has
-// answered arrives at the proxy. Parse, Bind and Describe touch nothing that others see. Opening
-// server connections and logging in is no part of the orders; it is done at once.
+// handles what has come up to the end of the next statement that runs, or the Sync that commits it;
+// what it has answered arrives at the proxy. Parse, Bind, Describe, BEGIN, and a Sync behind reads
+// touch nothing that others see. Opening server connections and logging in is no part of the
+// orders; it is done at once.
 //
 // Of orders that differ only in neighbours which commute, one is run (sleep sets): a backend's step
 // commutes with everything at the proxy except what comes from that same backend, because the proxy
@@ -36,6 +37,8 @@ namespace pgsidecar::proxy {
 
 constexpr int kExplorerRows = 4;
 
+constexpr int kEveryOrder = -1;
+
 using Turn = std::vector<Call>;  // sent at once
 class Play;
 
@@ -51,7 +54,7 @@ struct Scenario {
   std::vector<Fault> faults{};
   std::vector<int> cached = {1};  // rows that are in the cache when it begins
   bool fine = false;              // each message by itself, and ReadyForQuery apart from the rest
-  int preemptions = -1;           // -1: every order
+  int preemptions = 1;            // kEveryOrder: no bound
 };
 
 // One execution.
@@ -74,7 +77,7 @@ class Play {
   // Nothing can happen any more: what must be true then.
   void Finish();
 
-  World world{World::DefaultConfig()};
+  World world{World::DefaultConfig(), true};
   std::vector<Player> players;
 
  private:

@@ -42,6 +42,7 @@ struct FakeDatabase {
   uint64_t loads = 0;     // of the catalog
   uint64_t handled = 0;   // messages
   std::string timeline = "1";
+  bool small_catalog = false;  // without most of pg_catalog, to be loaded quickly
 
   FakeDatabase();
   // Where `value` stands in the history of row `id`; -1 if it was never committed.
@@ -70,7 +71,9 @@ class FakeBackend {
   bool logged_in() const { return logged_in_; }
   // Hits a statement whose message has come and has not been handled; else nothing.
   void Cancel();
-  // The text of the message that comes next: "Q <sql>", "E", "S" ...; "" if none is whole.
+  // Whether it has done what others will see once it is committed.
+  bool has_written() const { return !written_.empty() || changed_catalog_; }
+  // The message that comes next: "Q <sql>", "E <sql>", "S" ...; "" if none is whole.
   std::string NextMessage() const;
 
   std::string out;  // flushed: what the proxy may read

@@ -160,7 +160,8 @@ Config World::DefaultConfig() {
   return config;
 }
 
-World::World(Config given) : config(std::move(given)) {
+World::World(Config given, bool small_catalog) : config(std::move(given)) {
+  database.small_catalog = small_catalog;
   hub = std::make_unique<Hub>(&config, [](size_t count) { return std::string(count, 'r'); });
   Advance(std::chrono::milliseconds(50));
   Run();

@@ -69,7 +69,7 @@ class World {
     bool arrived = false;
   };
 
-  explicit World(Config config = DefaultConfig());
+  explicit World(Config config = DefaultConfig(), bool small_catalog = false);
   ~World();
   static Config DefaultConfig();
 
