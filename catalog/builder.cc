@@ -24,9 +24,11 @@ enum ResultSet : size_t {
   kTypes,
   kTypeExpressions,
   kFunctions,
+  kRoutines,
   kOperators,
   kCasts,
   kEventTriggers,
+  kTriggers,
 };
 
 bool ReadSchema(Row row, CatalogRows& rows) {
@@ -37,7 +39,7 @@ bool ReadSchema(Row row, CatalogRows& rows) {
 }
 
 bool ReadRelation(Row row, CatalogRows& rows) {
-  RowReader reader(row, 12);
+  RowReader reader(row, 11);
   Relation& relation = rows.relations.emplace_back();
   relation.oid = reader.Number();
   relation.name = reader.Text();
@@ -45,7 +47,6 @@ bool ReadRelation(Row row, CatalogRows& rows) {
   relation.kind = reader.Char();
   relation.persistence = reader.Char();
   relation.row_security = reader.Bool();
-  relation.has_triggers = reader.Bool();
   relation.has_rules = reader.Bool();
   relation.has_identity = reader.Bool();
   relation.has_user_opclass = reader.Bool();
@@ -80,8 +81,16 @@ bool ReadExpression(Row row, std::vector<std::pair<Oid, std::string>>& to) {
   return reader.ok();
 }
 
+bool ReadRelationExpression(Row row, CatalogRows& rows) {
+  if (row.size() != 3) return false;
+  const bool is_default = row[2] == "t";
+  if (!is_default && row[2] != "f") return false;
+  return ReadExpression(row.first(2),
+                        is_default ? rows.relation_defaults : rows.relation_expressions);
+}
+
 bool ReadType(Row row, CatalogRows& rows) {
-  RowReader reader(row, 8);
+  RowReader reader(row, 9);
   Type& type = rows.types.emplace_back();
   type.oid = reader.Number();
   type.name = reader.Text();
@@ -92,6 +101,7 @@ bool ReadType(Row row, CatalogRows& rows) {
   type.relation = reader.Number();
   const std::vector<uint32_t> subtype = reader.Numbers();
   if (!subtype.empty()) type.range_subtype = subtype.front();
+  type.extension = reader.Nullable().value_or("");
   return reader.ok();
 }
 
@@ -109,8 +119,41 @@ bool ReadFunction(Row row, CatalogRows& rows) {
   return reader.ok();
 }
 
+std::vector<std::string> Lines(std::optional<std::string_view> text) {
+  std::vector<std::string> lines;
+  while (text) {
+    const size_t end = text->find('\n');
+    lines.emplace_back(text->substr(0, end));
+    if (end == std::string_view::npos) break;
+    text->remove_prefix(end + 1);
+  }
+  return lines;
+}
+
+std::optional<std::string> Owned(std::optional<std::string_view> text) {
+  return text ? std::optional<std::string>(*text) : std::nullopt;
+}
+
+bool ReadRoutine(Row row, CatalogRows& rows) {
+  RowReader reader(row, 12);
+  const Oid function = reader.Number();
+  Routine& routine = *rows.routines.emplace_back(function, std::make_unique<Routine>()).second;
+  routine.least_arguments = reader.Number();
+  routine.most_arguments = reader.Number();
+  routine.result = reader.Number();
+  routine.extension = reader.Nullable().value_or("");
+  routine.argument_types = reader.Numbers();
+  routine.argument_names = Lines(reader.Nullable());
+  routine.config = Lines(reader.Nullable());
+  routine.defaults = Owned(reader.Nullable());
+  routine.source = Owned(reader.Nullable());
+  routine.definition = Owned(reader.Nullable());
+  routine.support = reader.Numbers();
+  return reader.ok();
+}
+
 bool ReadOperator(Row row, CatalogRows& rows) {
-  RowReader reader(row, 6);
+  RowReader reader(row, 8);
   Operator& op = rows.operators.emplace_back();
   op.oid = reader.Number();
   op.name = reader.Text();
@@ -118,6 +161,8 @@ bool ReadOperator(Row row, CatalogRows& rows) {
   op.left = reader.Number();
   op.right = reader.Number();
   op.function = reader.Number();
+  op.commutator = reader.Number();
+  op.negator = reader.Number();
   return reader.ok();
 }
 
@@ -127,7 +172,17 @@ bool ReadCast(Row row, CatalogRows& rows) {
   cast.source = reader.Number();
   cast.target = reader.Number();
   cast.context = reader.Char();
-  cast.function_language = reader.Text();
+  cast.function = reader.Number();
+  return reader.ok();
+}
+
+bool ReadTrigger(Row row, CatalogRows& rows) {
+  RowReader reader(row, 4);
+  const Oid relation = reader.Number();
+  Trigger& trigger = rows.triggers.emplace_back(relation, Trigger()).second;
+  trigger.function = reader.Number();
+  trigger.type = reader.Number();
+  trigger.definition = Owned(reader.Nullable());
   return reader.ok();
 }
 
@@ -142,7 +197,7 @@ bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
     case kForeignKeys:
       return ReadForeignKey(row, rows);
     case kRelationExpressions:
-      return ReadExpression(row, rows.relation_expressions);
+      return ReadRelationExpression(row, rows);
     case kPolicies:
       return ReadExpression(row, rows.policies);
     case kTypes:
@@ -151,6 +206,8 @@ bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
       return ReadExpression(row, rows.type_expressions);
     case kFunctions:
       return ReadFunction(row, rows);
+    case kRoutines:
+      return ReadRoutine(row, rows);
     case kOperators:
       return ReadOperator(row, rows);
     case kCasts:
@@ -158,6 +215,8 @@ bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
     case kEventTriggers:
       rows.has_event_triggers = true;
       return row.size() == 1;
+    case kTriggers:
+      return ReadTrigger(row, rows);
     default:
       return false;
   }
@@ -167,10 +226,14 @@ bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
 
 struct CatalogBuilder::State {
   CatalogRows rows;
+  std::vector<std::string> harmless;
   bool malformed = false;
 };
 
-CatalogBuilder::CatalogBuilder() : state_(std::make_unique<State>()) {}
+CatalogBuilder::CatalogBuilder(std::vector<std::string> harmless)
+    : state_(std::make_unique<State>()) {
+  state_->harmless = std::move(harmless);
+}
 CatalogBuilder::~CatalogBuilder() = default;
 CatalogBuilder::CatalogBuilder(CatalogBuilder&&) noexcept = default;
 CatalogBuilder& CatalogBuilder::operator=(CatalogBuilder&&) noexcept = default;
@@ -185,7 +248,8 @@ Result<std::shared_ptr<const Catalog>> CatalogBuilder::Finish() {
   if (state_->rows.functions.empty() || state_->rows.types.empty()) {
     return Error{"08P01", "the catalog load was cut short", "", ""};
   }
-  return std::shared_ptr<const Catalog>(std::make_shared<Catalog>(std::move(state_->rows)));
+  return std::shared_ptr<const Catalog>(
+      std::make_shared<Catalog>(std::move(state_->rows), std::move(state_->harmless)));
 }
 
 }  // namespace pgsidecar::catalog

@@ -36,7 +36,8 @@ const std::string& LoadQuery();
 
 class CatalogBuilder {
  public:
-  CatalogBuilder();
+  // `harmless`: functions, as schema.name, that change nothing, whatever else they are.
+  explicit CatalogBuilder(std::vector<std::string> harmless = {});
   ~CatalogBuilder();
   CatalogBuilder(CatalogBuilder&&) noexcept;
   CatalogBuilder& operator=(CatalogBuilder&&) noexcept;

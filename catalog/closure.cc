@@ -7,41 +7,16 @@
 #include <utility>
 #include <vector>
 
+#include "catalog/functions.h"
 #include "catalog/judge.h"
+#include "catalog/remembered.h"
 #include "sql/analyzer.h"
 
 namespace pgsidecar::catalog {
 namespace {
 
-constexpr int kMaxDepth = 32;
-
-// Keys of the memo: the relation, and what of it; a write is the bits of its operations.
-constexpr uint8_t kAllOperations = 0x1f;
-constexpr uint64_t kReadKey = 0x40;
-constexpr uint64_t kRowChecksKey = 0x80;
-uint64_t KeyOf(const Relation& relation, uint64_t what) {
-  return uint64_t{relation.oid} << 8 | what;
-}
-
-// What is remembered under `key`, or else what `compute(frame)` gives now.
-template <typename Compute>
-const Effects& Remembered(const Catalog& catalog, uint64_t key, const Frame& outer,
-                          Compute compute) {
-  if (const Effects* known = catalog.memo().Find(key)) return *known;
-  if (outer.depth >= kMaxDepth || outer.Contains(key)) {
-    static const Effects unknown = [] {
-      Effects effects;
-      effects.reads_incomplete = true;
-      effects.RunsUnknown(Refusal::kOther);
-      return effects;
-    }();
-    return unknown;
-  }
-  const Frame frame = {&outer, key, outer.depth + 1};
-  Effects effects = compute(frame);
-  effects.Normalize();
-  return catalog.memo().Insert(key, std::move(effects));
-}
+// Operations that are not said.
+constexpr uint8_t kAllOperations = 0x3f;
 
 // What running a text that PostgreSQL printed does.
 Effects EffectsOfQuery(const Catalog& catalog, const std::string& text, const Frame& frame) {
@@ -55,10 +30,6 @@ Effects EffectsOfQuery(const Catalog& catalog, const std::string& text, const Fr
   const Path only_pg_catalog;
   Judge(catalog, only_pg_catalog, frame, effects).Run(info.statements[0]);
   return effects;
-}
-
-Effects EffectsOfExpression(const Catalog& catalog, const std::string& text, const Frame& frame) {
-  return EffectsOfQuery(catalog, "SELECT " + text, frame);
 }
 
 // Policies count whichever role asks and whichever command they are for: too many reads only cost
@@ -82,7 +53,7 @@ Refusal RefusalOfMember(const Relation& member) {
 
 void AddColumns(const Catalog& catalog, const Relation& relation, Effects& effects) {
   for (const Oid type : relation.column_types) {
-    AddTypeEffects(catalog, catalog.FactsOf(type), effects);
+    AddTypeEffects(catalog.FactsOf(type), effects);
   }
 }
 
@@ -130,36 +101,50 @@ Effects ComputeRead(const Catalog& catalog, const Relation& relation, const Fram
   }
 }
 
+constexpr uint8_t kChangesRows = sql::kWriteInsert | sql::kWriteUpdate;
+constexpr uint8_t kTakesDefaults = sql::kWriteInsert | sql::kWriteDefaults;
+
 // What is evaluated when a row of this one table or view is inserted or updated.
-const Effects& RowChecks(const Catalog& catalog, const Relation& table, const Frame& outer) {
-  return Remembered(catalog, KeyOf(table, kRowChecksKey), outer, [&](const Frame& frame) {
+const Effects& RowChecks(const Catalog& catalog, const Relation& table, uint8_t operations,
+                         const Frame& outer) {
+  const bool takes_defaults = (operations & kTakesDefaults) != 0;
+  const uint64_t key = MemoKey(table.oid, kRowChecksKey | (takes_defaults ? 1 : 0));
+  return Remembered(catalog, key, outer, [&](const Frame& frame) {
     Effects effects;
     if (table.has_user_opclass) effects.RunsUnknown(Refusal::kUnknownFunction);
-    if (table.has_identity) effects.AddPin(Pin::kSequence);
+    if (takes_defaults) {
+      if (table.has_identity) effects.AddPin(Pin::kSequence);
+      for (const std::string& expression : table.defaults) {
+        effects.AddRun(EffectsOfExpression(catalog, expression, frame));
+      }
+    }
     for (const std::string& expression : table.expressions) {
       effects.AddRun(EffectsOfExpression(catalog, expression, frame));
     }
     for (const Oid type : table.column_types) {
       const TypeFacts facts = catalog.FactsOf(type);
-      AddTypeEffects(catalog, facts, effects);
+      AddTypeEffects(facts, effects);
       AddTypeExpressions(catalog, facts, frame, effects);
     }
     return effects;
   });
 }
 
-constexpr uint8_t kChangesRows = sql::kWriteInsert | sql::kWriteUpdate;
+uint8_t CascadedUpdate(char action) {
+  if (action == 'n') return sql::kWriteUpdate;
+  return action == 'd' ? sql::kWriteUpdate | sql::kWriteDefaults : 0;
+}
 
 // What else is written because of these operations on a referenced table.
 uint8_t CascadeOf(const ForeignKey& key, uint8_t operations) {
   uint8_t cascade = 0;
   if ((operations & sql::kWriteDelete) != 0) {
     if (key.on_delete == 'c') cascade |= sql::kWriteDelete;
-    if (key.on_delete == 'n' || key.on_delete == 'd') cascade |= sql::kWriteUpdate;
+    cascade |= CascadedUpdate(key.on_delete);
   }
-  if ((operations & sql::kWriteUpdate) != 0 &&
-      (key.on_update == 'c' || key.on_update == 'n' || key.on_update == 'd')) {
-    cascade |= sql::kWriteUpdate;
+  if ((operations & sql::kWriteUpdate) != 0) {
+    if (key.on_update == 'c') cascade |= sql::kWriteUpdate;
+    cascade |= CascadedUpdate(key.on_update);
   }
   if ((operations & sql::kWriteTruncateCascade) != 0) cascade |= sql::kWriteTruncateCascade;
   return cascade;
@@ -207,7 +192,8 @@ class WriteWalk {
   }
 
   void VisitMember(const Relation& member, uint8_t operations) {
-    if (member.has_triggers || member.has_rules) effects_.RunsUnknown(Refusal::kUnknownFunction);
+    if (member.has_rules) effects_.RunsUnknown(Refusal::kUnknownFunction);
+    AddTriggers(catalog_, member, operations, frame_, effects_);
     switch (member.kind) {
       case 'r':
       case 'p': {
@@ -216,7 +202,7 @@ class WriteWalk {
         AddPolicies(catalog_, member, frame_, policies);
         effects_.AddRun(policies);
         if ((operations & kChangesRows) != 0) {
-          effects_.AddRun(RowChecks(catalog_, member, frame_));
+          effects_.AddRun(RowChecks(catalog_, member, operations, frame_));
         }
         return;
       }
@@ -232,7 +218,8 @@ class WriteWalk {
     const Effects& read = ReadEffects(catalog_, view, frame_);
     effects_.AddRun(read);
     // A view's columns may have defaults of their own.
-    if ((operations & kChangesRows) != 0) effects_.AddRun(RowChecks(catalog_, view, frame_));
+    if ((operations & kChangesRows) != 0)
+      effects_.AddRun(RowChecks(catalog_, view, operations, frame_));
     if (read.reads_incomplete) effects_.writes_anything = true;
     for (const Oid table : read.reads) Reach(table, operations);
   }
@@ -253,15 +240,13 @@ Effects SystemWrite() {
 
 }  // namespace
 
-void AddTypeEffects(const Catalog& catalog, const TypeFacts& facts, Effects& effects) {
+Effects EffectsOfExpression(const Catalog& catalog, const std::string& text, const Frame& frame) {
+  return EffectsOfQuery(catalog, "SELECT " + text, frame);
+}
+
+void AddTypeEffects(const TypeFacts& facts, Effects& effects) {
   if (!facts.known) effects.Refuse(Refusal::kUnknownType);
-  for (const Oid type : facts.user_types) {
-    effects.user_types.push_back(type);
-    const TypeCasts* casts = catalog.CastsOf(type);
-    if (casts == nullptr) continue;
-    if (casts->by_scripted_function) effects.RunsUnknown(Refusal::kUnknownFunction);
-    if (casts->by_function) effects.Refuse(Refusal::kUnknownFunction);
-  }
+  for (const Oid type : facts.user_types) effects.user_types.push_back(type);
 }
 
 void AddTypeExpressions(const Catalog& catalog, const TypeFacts& facts, const Frame& frame,
@@ -276,14 +261,14 @@ void AddTypeExpressions(const Catalog& catalog, const TypeFacts& facts, const Fr
 }
 
 const Effects& ReadEffects(const Catalog& catalog, const Relation& relation, const Frame& outer) {
-  return Remembered(catalog, KeyOf(relation, kReadKey), outer,
+  return Remembered(catalog, MemoKey(relation.oid, kReadKey), outer,
                     [&](const Frame& frame) { return ComputeRead(catalog, relation, frame); });
 }
 
 const Effects& WriteEffects(const Catalog& catalog, const Relation& relation, uint8_t operations,
                             const Frame& outer) {
   if (operations == 0) operations = kAllOperations;
-  return Remembered(catalog, KeyOf(relation, operations), outer, [&](const Frame& frame) {
+  return Remembered(catalog, MemoKey(relation.oid, operations), outer, [&](const Frame& frame) {
     if (catalog.IsSystemSchema(relation.schema)) return SystemWrite();
     return WriteWalk(catalog, frame).Run(relation, operations);
   });

@@ -39,8 +39,8 @@ const Effects& ReadEffects(const Catalog& catalog, const Relation& relation, con
 const Effects& WriteEffects(const Catalog& catalog, const Relation& relation, uint8_t operations,
                             const Frame& frame);
 
-// Of values of a type that occur.
-void AddTypeEffects(const Catalog& catalog, const TypeFacts& facts, Effects& effects);
+// Of values of a type that occur; what casts of them run is for the statement to add.
+void AddTypeEffects(const TypeFacts& facts, Effects& effects);
 // Of making such values: the checks and defaults of its domains run.
 void AddTypeExpressions(const Catalog& catalog, const TypeFacts& facts, const Frame& frame,
                         Effects& effects);

@@ -49,7 +49,8 @@ struct Effects {
   bool writes_anything = false;
   bool changes_catalog = false;
   bool environment_unknown = false;
-  bool reads_incomplete = false;  // something is read that `reads` cannot name
+  bool depends_on_session = false;  // the answer, on settings or on who asks
+  bool reads_incomplete = false;    // something is read that `reads` cannot name
   Pin pin = Pin::kNone;
   std::vector<Oid> reads;       // canonical; sorted once complete
   std::vector<Oid> writes;      // canonical; sorted once complete
@@ -81,6 +82,7 @@ struct Effects {
   void Add(const Effects& other) {
     if (other.refusal != Refusal::kNone) Refuse(other.refusal);
     reads_incomplete |= other.reads_incomplete;
+    depends_on_session |= other.depends_on_session;
     Append(reads, other.reads);
     AddRun(other);
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "catalog/functions.h"
 #include "catalog/search_path.h"
 
 namespace pgsidecar::catalog {
@@ -17,7 +18,6 @@ struct HazardRefusal {
 
 constexpr HazardRefusal kHazardRefusals[] = {
     {sql::kHazardTimeValue, Refusal::kTimeDependent},
-    {sql::kHazardIdentityValue, Refusal::kIdentityDependent},
     {sql::kHazardRowLock, Refusal::kRowLock},
     {sql::kHazardTableSample, Refusal::kTableSample},
     {sql::kHazardTimeString, Refusal::kTimeDependent},
@@ -26,6 +26,7 @@ constexpr HazardRefusal kHazardRefusals[] = {
     {sql::kHazardCurrentOf, Refusal::kOther},
     {sql::kHazardXml, Refusal::kOther},
     {sql::kHazardRowTypeField, Refusal::kOther},
+    {sql::kHazardSystemUser, Refusal::kIdentityDependent},
 };
 
 }  // namespace
@@ -54,20 +55,27 @@ Path MakePath(const NameContext& names, const Catalog& catalog) {
 
 void Judge::Run(const sql::StatementInfo& statement) {
   // In a view, a default, a function nobody follows what it sets.
-  settings_named_ = frame_.outer == nullptr && !statement.settings.empty();
+  settings_named_ = in_client_text() && !statement.settings.empty();
   Hazards(statement.hazards);
   if (!path_.known) effects_.RunsUnknown(Refusal::kUnknownRelation);
   if (catalog_.builtin_casts_changed()) effects_.RunsUnknown(Refusal::kUnknownFunction);
   Types(statement.types);
   Reads(statement.reads);
   Writes(statement.writes);
+  OccurringTypes(statement);
+  AddSettingsRead(statement.settings_read, effects_);
   Functions(statement.functions);
   Operators(statement.operators);
   Attributes(statement.attribute_names);
+  Casts();
 }
 
 void Judge::Hazards(uint32_t hazards) {
   if (hazards == 0) return;
+  if ((hazards & sql::kHazardIdentityValue) != 0) {
+    AddFunctionClass(FunctionClass::kKeyIdentity, in_client_text(), effects_);
+    hazards &= ~static_cast<uint32_t>(sql::kHazardIdentityValue);
+  }
   for (const HazardRefusal& entry : kHazardRefusals) {
     if ((hazards & entry.hazard) != 0) effects_.Refuse(entry.refusal);
     hazards &= ~static_cast<uint32_t>(entry.hazard);
@@ -97,7 +105,7 @@ void Judge::UseType(Oid oid, bool of_constant) {
   const TypeFacts facts = catalog_.FactsOf(oid);
   if (facts.is_registry) effects_.Refuse(Refusal::kOther);
   if (facts.has_time && !of_constant) effects_.Refuse(Refusal::kTimeDependent);
-  AddTypeEffects(catalog_, facts, effects_);
+  AddTypeEffects(facts, effects_);
   AddTypeExpressions(catalog_, facts, frame_, effects_);
 }
 
@@ -126,90 +134,6 @@ void Judge::Writes(const std::vector<sql::WriteTarget>& targets) {
       effects_.AddRun(WriteEffects(catalog_, *relation, target.operations, frame_));
     }
     if (!found) effects_.writes_anything = true;
-  }
-}
-
-bool Judge::Applies(const UserOverload& overload) const {
-  if (overload.applies.always) return true;
-  for (const Oid type : overload.applies.types) {
-    const auto& occurring = effects_.user_types;
-    if (std::find(occurring.begin(), occurring.end(), type) != occurring.end()) return true;
-  }
-  return false;
-}
-
-void Judge::Functions(const std::vector<sql::QualifiedName>& names) {
-  for (const sql::QualifiedName& name : names) {
-    const FunctionName* entry = catalog_.FunctionsNamed(name.name);
-    bool known = entry != nullptr && entry->is_builtin;
-    if (!name.schema.empty()) {
-      known = known && name.schema == "pg_catalog";
-    } else if (entry != nullptr) {
-      for (const UserOverload& overload : entry->user) {
-        if (path_.Contains(overload.schema) && Applies(overload)) known = false;
-      }
-    }
-    FunctionClassUsed(known ? entry->builtin : FunctionClass::kUnknown);
-  }
-}
-
-void Judge::FunctionClassUsed(FunctionClass function_class) {
-  switch (function_class) {
-    case FunctionClass::kPure:
-    case FunctionClass::kSetting:
-      return;
-    case FunctionClass::kUnknown:
-      return effects_.RunsUnknown(Refusal::kUnknownFunction);
-    case FunctionClass::kTime:
-      return effects_.Refuse(Refusal::kTimeDependent);
-    case FunctionClass::kVolatile:
-      return effects_.Refuse(Refusal::kVolatileFunction);
-    case FunctionClass::kIdentity:
-      return effects_.Refuse(Refusal::kIdentityDependent);
-    case FunctionClass::kCatalogInfo:
-      return effects_.Refuse(Refusal::kSystemCatalog);
-    case FunctionClass::kSequence:
-      effects_.Refuse(Refusal::kSessionFunction);
-      return effects_.AddPin(Pin::kSequence);
-    case FunctionClass::kSetConfig:
-      effects_.Refuse(Refusal::kSessionFunction);
-      if (settings_named_) return;
-      effects_.environment_unknown = true;
-      return effects_.AddPin(Pin::kSetting);
-    case FunctionClass::kSetSeed:
-      effects_.Refuse(Refusal::kSessionFunction);
-      return effects_.AddPin(Pin::kSetting);
-    case FunctionClass::kAdvisoryLock:
-      effects_.Refuse(Refusal::kSessionFunction);
-      return effects_.AddPin(Pin::kAdvisoryLock);
-  }
-}
-
-void Judge::Operators(const std::vector<sql::QualifiedName>& names) {
-  for (const sql::QualifiedName& name : names) {
-    const OperatorName* entry = catalog_.OperatorsNamed(name.name);
-    bool known = entry != nullptr && entry->builtin_trusted;
-    if (!name.schema.empty()) {
-      known = known && name.schema == "pg_catalog";
-    } else if (entry != nullptr) {
-      for (const UserOverload& overload : entry->user) {
-        if (path_.Contains(overload.schema) && Applies(overload)) known = false;
-      }
-    }
-    if (!known) effects_.RunsUnknown(Refusal::kUnknownFunction);
-  }
-}
-
-// A name behind a dot that is no column may be a function of the row.
-void Judge::Attributes(const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    const FunctionName* entry = catalog_.FunctionsNamed(name);
-    if (entry == nullptr) continue;
-    bool known = !entry->builtin_takes_row || IsCacheable(entry->builtin);
-    for (const UserOverload& overload : entry->user) {
-      if (overload.takes_row && path_.Contains(overload.schema)) known = false;
-    }
-    if (!known) effects_.RunsUnknown(Refusal::kUnknownFunction);
   }
 }
 

@@ -43,12 +43,22 @@ class Judge {
   void UseType(Oid oid, bool of_constant);
   void Reads(const std::vector<sql::QualifiedName>& names);
   void Writes(const std::vector<sql::WriteTarget>& targets);
-  void Functions(const std::vector<sql::QualifiedName>& names);
-  void FunctionClassUsed(FunctionClass function_class);
+
+  // Calls (judge_calls.cc).
+  void OccurringTypes(const sql::StatementInfo& statement);
+  void AddTypesOf(const UserOverload& overload);
+  void Functions(const std::vector<sql::FunctionUse>& calls);
+  void Function(const sql::FunctionUse& call);
   void Operators(const std::vector<sql::QualifiedName>& names);
   void Attributes(const std::vector<std::string>& names);
 
+  void Call(const UserOverload& overload);
+  // What may be meant by the name; the types that occur are known as far as they matter.
+  bool IsCandidate(const sql::QualifiedName& name, const UserOverload& overload) const;
+  bool MayMeanBuiltin(const sql::QualifiedName& name) const;
   bool Applies(const UserOverload& overload) const;
+  void Casts();
+  bool in_client_text() const { return frame_.outer == nullptr; }
   bool MatchesSchema(const sql::QualifiedName& name, Oid schema) const;
 
   const Catalog& catalog_;

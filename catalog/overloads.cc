@@ -45,12 +45,23 @@ Applicability Catalog::AppliesOnlyTo(std::span<const Oid> operands) const {
 }
 
 void Catalog::IndexFunctions() {
-  for (const Function& function : rows_.functions) {
+  std::unordered_map<Oid, std::unique_ptr<Routine>*> routines;
+  for (auto& [oid, routine] : rows_.routines) routines[oid] = &routine;
+  for (Function& function : rows_.functions) {
+    functions_by_oid_[function.oid] = &function;
+    const auto routine = routines.find(function.oid);
+    if (routine != routines.end()) function.routine = std::move(*routine->second);
     FunctionName& name = functions_[function.name];
     if (function.schema != kPgCatalogSchema) {
       UserOverload& overload = name.user.emplace_back();
       overload.schema = function.schema;
       overload.takes_row = function.takes_row;
+      overload.functions = {function.oid};
+      overload.most_arguments = sql::FunctionUse::kAnyCount;
+      if (function.routine != nullptr) {
+        overload.least_arguments = function.routine->least_arguments;
+        overload.most_arguments = function.routine->most_arguments;
+      }
       if (function.overloads_builtin) overload.applies = AppliesOnlyTo(function.arguments);
       continue;
     }
@@ -83,14 +94,21 @@ void Catalog::IndexOperators() {
     const bool trusted =
         !IsUserOid(op.oid) && function != builtin_functions.end() && IsCacheable(function->second);
     if (!trusted) distrusted[op.name] = true;
+    operators_[op.name].is_builtin = true;
     operators_[op.name].builtin_trusted = true;
   }
   for (const auto& [name, unused] : distrusted) operators_[name].builtin_trusted = false;
 
+  std::unordered_map<Oid, Oid> function_of;
+  for (const Operator& op : rows_.operators) function_of[op.oid] = op.function;
   for (const Operator& op : rows_.operators) {
     if (op.schema == kPgCatalogSchema) continue;
     UserOverload& overload = operators_[op.name].user.emplace_back();
     overload.schema = op.schema;
+    for (const Oid called : {op.oid, op.commutator, op.negator}) {
+      const auto found = function_of.find(called);
+      if (found != function_of.end()) overload.functions.push_back(found->second);
+    }
     // Next to a built-in operand of type X a literal is taken for an X too, if X op X exists.
     const std::array<Oid, 2> operands = {op.left, op.right};
     const Oid builtin = IsUserOid(op.left) ? op.right : op.left;

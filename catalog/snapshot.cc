@@ -82,7 +82,8 @@ const Effects& EffectsMemo::Insert(uint64_t key, Effects effects) {
   return *entries_.try_emplace(key, std::move(entry)).first->second;
 }
 
-Catalog::Catalog(CatalogRows rows) : rows_(std::move(rows)) {
+Catalog::Catalog(CatalogRows rows, std::vector<std::string> harmless)
+    : rows_(std::move(rows)), harmless_(std::move(harmless)) {
   IndexSchemas();
   IndexRelations();
   IndexTypes();
@@ -113,6 +114,15 @@ void Catalog::IndexRelations() {
     const auto found = relations_.find(oid);
     if (found != relations_.end()) found->second->expressions.push_back(std::move(text));
   }
+  for (auto& [oid, text] : rows_.relation_defaults) {
+    const auto found = relations_.find(oid);
+    if (found != relations_.end()) found->second->defaults.push_back(std::move(text));
+  }
+  for (auto& [oid, trigger] : rows_.triggers) {
+    const auto found = relations_.find(oid);
+    if (found != relations_.end()) found->second->triggers.push_back(std::move(trigger));
+  }
+  MarkRowChangingTriggers();
   for (auto& [oid, text] : rows_.policies) {
     const auto found = relations_.find(oid);
     if (found != relations_.end()) found->second->policies.push_back(std::move(text));
@@ -120,6 +130,20 @@ void Catalog::IndexRelations() {
   for (const ForeignKey& key : rows_.foreign_keys) {
     const Relation* referenced = FindRelation(key.referenced);
     if (referenced != nullptr) references_[referenced->root].push_back(key);
+  }
+}
+
+void Catalog::MarkRowChangingTriggers() {
+  const auto changes_rows = [](const Trigger& trigger) {
+    return (trigger.type & Trigger::kInstead) != 0 ||
+           ((trigger.type & Trigger::kBefore) != 0 && (trigger.type & Trigger::kRow) != 0);
+  };
+  for (Relation& relation : rows_.relations) {
+    for (const Relation* member : trees_[relation.root]) {
+      if (std::any_of(member->triggers.begin(), member->triggers.end(), changes_rows)) {
+        relation.has_row_changing_triggers = true;
+      }
+    }
   }
 }
 
@@ -171,6 +195,20 @@ const TypeCasts* Catalog::CastsOf(Oid type) const {
 const FunctionName* Catalog::FunctionsNamed(std::string_view name) const {
   const auto found = functions_.find(name);
   return found == functions_.end() ? nullptr : &found->second;
+}
+
+const Function* Catalog::FindFunction(Oid oid) const {
+  const auto found = functions_by_oid_.find(oid);
+  return found == functions_by_oid_.end() ? nullptr : found->second;
+}
+
+bool Catalog::IsDeclaredHarmless(const Function& function) const {
+  for (const std::string& name : harmless_) {
+    const size_t dot = name.find('.');
+    if (dot == std::string::npos || name.substr(dot + 1) != function.name) continue;
+    if (FindSchema(name.substr(0, dot)) == function.schema) return true;
+  }
+  return false;
 }
 
 const OperatorName* Catalog::OperatorsNamed(std::string_view name) const {

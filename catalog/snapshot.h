@@ -20,6 +20,7 @@
 #include "catalog/effects.h"
 #include "catalog/rows.h"
 #include "catalog/trusted_functions.h"
+#include "sql/statement_info.h"
 
 namespace pgsidecar::catalog {
 
@@ -38,10 +39,19 @@ struct Applicability {
   std::vector<Oid> types;
 };
 
+// Of a function or an operator.
 struct UserOverload {
   Oid schema = 0;
   Applicability applies;
   bool takes_row = false;
+  uint32_t least_arguments = 0;
+  uint32_t most_arguments = 0;
+  std::vector<Oid> functions;  // what is called: an operator's commutator and negator, too
+
+  bool Takes(uint32_t arguments) const {
+    return arguments == sql::FunctionUse::kAnyCount ||
+           (arguments >= least_arguments && arguments <= most_arguments);
+  }
 };
 
 // All functions of one name.
@@ -54,21 +64,21 @@ struct FunctionName {
 
 // All operators of one name.
 struct OperatorName {
+  bool is_builtin = false;
   bool builtin_trusted = false;
   std::vector<UserOverload> user;
 };
 
 // What a user's CREATE CAST means for values of a type.
 struct TypeCasts {
-  bool implicit_target = false;       // PostgreSQL makes values of it from others by itself
-  bool by_function = false;           // of a language that only superusers may use
-  bool by_scripted_function = false;  // of any other language
+  bool implicit_target = false;  // PostgreSQL makes values of it from others by itself
+  std::vector<Oid> functions;
 };
 
 // What a type is made of, through arrays, domains, ranges and composite types.
 struct TypeFacts {
-  bool known = true;             // made of PostgreSQL's own types and enums alone
-  bool has_time = false;         // reads text as a date or time
+  bool known = true;      // made of enums and PostgreSQL's own or a trusted extension's types alone
+  bool has_time = false;  // reads text as a date or time
   bool is_registry = false;      // regclass and kin
   std::vector<Oid> user_types;   // base, enum, range and composite types of users
   std::vector<Oid> expressions;  // domains whose checks or default are evaluated
@@ -89,7 +99,8 @@ class EffectsMemo {
 
 class Catalog {
  public:
-  explicit Catalog(CatalogRows rows);
+  // `harmless` are functions, as schema.name, that change nothing, whatever they are.
+  explicit Catalog(CatalogRows rows, std::vector<std::string> harmless = {});
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
@@ -115,6 +126,8 @@ class Catalog {
   // nullptr if there is none of that name anywhere.
   const FunctionName* FunctionsNamed(std::string_view name) const;
   const OperatorName* OperatorsNamed(std::string_view name) const;
+  const Function* FindFunction(Oid oid) const;
+  bool IsDeclaredHarmless(const Function& function) const;
 
   // A user has made a cast between two of PostgreSQL's own types: no statement is what it seems.
   bool builtin_casts_changed() const { return builtin_casts_changed_; }
@@ -125,6 +138,7 @@ class Catalog {
  private:
   void IndexSchemas();
   void IndexRelations();
+  void MarkRowChangingTriggers();
   void IndexTypes();
   void IndexCasts();
   void IndexFunctions();
@@ -143,6 +157,8 @@ class Catalog {
   ByName<std::vector<const Type*>> types_by_name_;
   std::unordered_map<Oid, TypeCasts> casts_;
   ByName<FunctionName> functions_;
+  std::unordered_map<Oid, const Function*> functions_by_oid_;
+  std::vector<std::string> harmless_;
   ByName<OperatorName> operators_;
   bool builtin_casts_changed_ = false;
   mutable EffectsMemo memo_;

@@ -17,6 +17,8 @@ enum class FunctionClass : uint8_t {
   kTime,         // and on the clock, or may turn text into dates
   kVolatile,     // another answer each time, no effect
   kIdentity,     // on who asks, and from where
+  kKeyIdentity,  // on who asks, as far as that is in the key
+  kCurrentSetting,
   kCatalogInfo,  // on the catalogs, at the moment of the call
   kSequence,     // nextval and kin: leaves session state
   kSetConfig,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "catalog/known_extensions.h"
 #include "catalog/snapshot.h"
 
 namespace pgsidecar::catalog {
@@ -46,12 +47,7 @@ void Catalog::IndexCasts() {
     for (const Oid oid : {cast.source, cast.target}) {
       if (!IsUserOid(oid)) continue;
       TypeCasts& casts = casts_[oid];
-      const std::string& language = cast.function_language;
-      if (language == "c" || language == "internal") {
-        casts.by_function = true;
-      } else if (!language.empty()) {
-        casts.by_scripted_function = true;
-      }
+      if (cast.function != 0) casts.functions.push_back(cast.function);
       if (oid == cast.target && cast.context == 'i') casts.implicit_target = true;
     }
   }
@@ -86,7 +82,7 @@ void Catalog::CollectType(Oid oid, int depth, TypeFacts& facts) const {
   switch (type->kind) {
     case 'b':
     case 'm':
-      if (IsUserOid(oid)) facts.known = false;
+      if (IsUserOid(oid) && !IsTrustedExtension(type->extension)) facts.known = false;
       return;
     case 'e':
       return;

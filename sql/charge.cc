@@ -15,6 +15,7 @@ size_t HeapBytes(const QualifiedName& name) {
   return HeapBytes(name.schema) + HeapBytes(name.name);
 }
 size_t HeapBytes(const WriteTarget& write) { return HeapBytes(write.relation); }
+size_t HeapBytes(const FunctionUse& use) { return HeapBytes(use.name); }
 size_t HeapBytes(const TypeUse& use) { return HeapBytes(use.type); }
 size_t HeapBytes(const SettingChange& change) {
   return HeapBytes(change.name) + (change.value.has_value() ? HeapBytes(*change.value) : 0);
@@ -29,9 +30,9 @@ size_t HeapBytes(const std::vector<T>& list) {
 
 size_t HeapBytes(const StatementInfo& info) {
   return HeapBytes(info.unknown_reason) + HeapBytes(info.reads) + HeapBytes(info.writes) +
-         HeapBytes(info.functions) + HeapBytes(info.operators) + HeapBytes(info.types) +
-         HeapBytes(info.attribute_names) + HeapBytes(info.collations) + HeapBytes(info.settings) +
-         HeapBytes(info.name);
+         HeapBytes(info.functions) + HeapBytes(info.settings_read) + HeapBytes(info.operators) +
+         HeapBytes(info.types) + HeapBytes(info.attribute_names) + HeapBytes(info.collations) +
+         HeapBytes(info.settings) + HeapBytes(info.name);
 }
 
 size_t HeapBytes(const TextInfo& info) {

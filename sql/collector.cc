@@ -93,7 +93,9 @@ QualifiedName Collector::Name(Nodes names) {
   return {std::string(parts[0]), std::string(parts[1])};
 }
 
-void Collector::Function(Nodes names) { AppendUnlessLast(&info_.functions, Name(names)); }
+void Collector::Function(Nodes names, uint32_t arguments) {
+  AppendUnlessLast(&info_.functions, FunctionUse{Name(names), arguments});
+}
 
 void Collector::Operator(Nodes names) { AppendUnlessLast(&info_.operators, Name(names)); }
 
@@ -115,6 +117,7 @@ void Collector::Parameter(int32_t number) {
 void Collector::Finish() {
   MakeUnique(&info_.reads);
   MakeUnique(&info_.functions);
+  MakeUnique(&info_.settings_read);
   MakeUnique(&info_.operators);
   MakeUnique(&info_.attribute_names);
   MakeUnique(&info_.collations);

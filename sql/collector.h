@@ -31,7 +31,8 @@ class Collector {
   void Read(const PgQuery__RangeVar* relation);
   // Adds the relation to `reads` too: it is named.
   void Write(const PgQuery__RangeVar* relation, uint8_t operations);
-  void Function(Nodes names);
+  void Function(Nodes names, uint32_t arguments);
+  void SettingRead(std::string_view name) { info_.settings_read.emplace_back(name); }
   void Operator(Nodes names);
   void Operator(std::string_view name);
   void Type(Nodes names, bool of_constant);

@@ -4,10 +4,8 @@
 #include "sql/prescan.h"
 
 #include <pg_query.h>
-#include <pg_query/pg_query.pb-c.h>
 
 #include <algorithm>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -33,6 +31,8 @@ bool MayAssignSeveral(std::string_view text) {
   return false;
 }
 
+}  // namespace
+
 bool HasLongSignRun(std::string_view text) {
   size_t end = 0;
   for (size_t i = text.find('+'); i != std::string_view::npos; i = text.find('+', end)) {
@@ -41,6 +41,8 @@ bool HasLongSignRun(std::string_view text) {
   }
   return false;
 }
+
+namespace {
 
 // What is open between two brackets, or between CASE and END, or nothing (the whole text).
 struct Level {
@@ -173,14 +175,8 @@ class Estimate {
   size_t expanded_bytes_;
 };
 
-struct FreeTokens {
-  void operator()(PgQuery__ScanResult* tokens) const {
-    pg_query__scan_result__free_unpacked(tokens, nullptr);
-  }
-};
-using Tokens = std::unique_ptr<PgQuery__ScanResult, FreeTokens>;
+}  // namespace
 
-// Null if the text does not scan; then it does not parse either.
 Tokens Scan(const std::string& text) {
   PgQueryScanResult scan = pg_query_scan(text.c_str());
   Tokens tokens;
@@ -191,8 +187,6 @@ Tokens Scan(const std::string& text) {
   pg_query_free_scan_result(scan);
   return tokens;
 }
-
-}  // namespace
 
 std::string_view ReasonNotToParse(const std::string& text) {
   if (HasLongSignRun(text)) return "run of signs too long";

@@ -9,6 +9,9 @@
 #ifndef PGSIDECAR_SQL_PRESCAN_H_
 #define PGSIDECAR_SQL_PRESCAN_H_
 
+#include <pg_query/pg_query.pb-c.h>
+
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -25,6 +28,19 @@ inline constexpr size_t kMaxSignRun = 256;
 
 // Why `text` must not be parsed; empty: nothing against it.
 std::string_view ReasonNotToParse(const std::string& text);
+
+bool HasLongSignRun(std::string_view text);
+
+struct FreeTokens {
+  void operator()(PgQuery__ScanResult* tokens) const {
+    pg_query__scan_result__free_unpacked(tokens, nullptr);
+  }
+};
+using Tokens = std::unique_ptr<PgQuery__ScanResult, FreeTokens>;
+
+// Null if the text does not scan; then it does not parse either.
+// REQUIRES: !HasLongSignRun(text), and no zero byte in it.
+Tokens Scan(const std::string& text);
 
 }  // namespace pgsidecar::sql
 

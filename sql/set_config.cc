@@ -11,14 +11,6 @@
 
 namespace pgsidecar::sql {
 
-std::string SettingName(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return lower;
-}
-
 std::optional<std::string> ConstantText(const Node* node) {
   if (IsNull(node) || node->node_case != PG_QUERY__NODE__NODE_A_CONST) return std::nullopt;
   const PgQuery__AConst& constant = *node->a_const;
@@ -89,7 +81,7 @@ std::optional<SettingChange> ReadCall(const Node* node) {
   const Node* value = WithoutTextCast(call.args[1]);
   const std::optional<bool> local = Flag(call.args[2]);
   if (!IsString(name) || IsNull(value) || !local) return std::nullopt;
-  SettingChange change{.name = SettingName(*ConstantText(name)),
+  SettingChange change{.name = LowerCase(*ConstantText(name)),
                        .value = std::nullopt,
                        .local = *local,
                        .reset = false,

@@ -79,12 +79,23 @@ enum WriteOperation : uint8_t {
   kWriteDelete = 4,
   kWriteTruncate = 8,
   kWriteTruncateCascade = 16,
+  kWriteDefaults = 32,  // an update that sets a column to DEFAULT
 };
 
 struct WriteTarget {
   QualifiedName relation;
   uint8_t operations = 0;  // WriteOperation bits; ON CONFLICT DO UPDATE adds kWriteUpdate
   bool operator==(const WriteTarget&) const = default;
+};
+
+// A call, or what the grammar turns into one.
+struct FunctionUse {
+  static constexpr uint32_t kAnyCount = UINT32_MAX;  // direct and aggregated arguments together
+
+  QualifiedName name;
+  uint32_t arguments = 0;
+  bool operator==(const FunctionUse&) const = default;
+  auto operator<=>(const FunctionUse&) const = default;
 };
 
 // A cast, a column type in a column definition list, a typed literal: any place that names a type.
@@ -131,7 +142,8 @@ enum Hazard : uint32_t {
   kHazardSystemColumn = 1U << 11,  // ctid, xmax and kin: VACUUM FULL and row locks change them
   kHazardRowTypeField = 1U << 9,   // a field or star of an expression that may be a function call
   kHazardParameterDate =
-      1U << 10,  // a parameter itself cast to a date or time type: its bytes decide
+      1U << 10,                  // a parameter itself cast to a date or time type: its bytes decide
+  kHazardSystemUser = 1U << 12,  // SYSTEM_USER: how this server connection logged in
 };
 
 struct StatementInfo {
@@ -141,8 +153,9 @@ struct StatementInfo {
   std::vector<QualifiedName>
       reads;  // every relation named, CTE names in scope left out; no duplicates
   std::vector<WriteTarget> writes;
-  std::vector<QualifiedName>
-      functions;  // as called, or as the grammar turns special syntax into calls
+  std::vector<FunctionUse> functions;
+  // What current_setting is asked for, in lower case; "" for what is not a constant.
+  std::vector<std::string> settings_read;
   std::vector<QualifiedName>
       operators;  // also those behind IN, BETWEEN, LIKE, SIMILAR TO, NULLIF, ...
   std::vector<TypeUse> types;

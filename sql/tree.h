@@ -10,6 +10,7 @@
 #include <pg_query/pg_query.pb-c.h>
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace pgsidecar::sql {
@@ -34,6 +35,9 @@ inline std::string_view StringOf(const Node* node, bool* ok) {
   *ok = node != nullptr && node->node_case == PG_QUERY__NODE__NODE_STRING;
   return *ok ? Text(node->string->sval) : std::string_view();
 }
+
+// Of ASCII letters alone: so PostgreSQL compares names of settings and keywords.
+std::string LowerCase(std::string_view text);
 
 // The node type as the protobuf schema spells it, for a reason that people read.
 std::string_view NodeName(const Node* node);

@@ -23,8 +23,6 @@ void AnalyzeQuery(const Node* query, Collector* out);
 
 // Statements about the session and the transaction (utility_session.cc); false: not one of them.
 bool AnalyzeSessionStatement(const Node& statement, Collector* out);
-// PostgreSQL compares names of settings without regard to ASCII case.
-std::string SettingName(std::string_view text);
 // nullopt: not one constant.
 std::optional<std::string> ConstantText(const Node* node);
 // SELECT set_config('name', value, is_local), ... and nothing else (set_config.cc): the settings

@@ -48,7 +48,7 @@ void SetValue(const PgQuery__VariableSetStmt& set, Collector* out) {
       out->info().names_temp_schema = true;
     }
   }
-  SettingChange change{.name = SettingName(Text(set.name)),
+  SettingChange change{.name = LowerCase(Text(set.name)),
                        .value = std::nullopt,
                        .local = set.is_local != 0,
                        .reset = false};
@@ -118,9 +118,9 @@ void AnalyzeSet(const PgQuery__VariableSetStmt& set, Collector* out) {
       return SetSeveral(set, out);
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT:
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET:
-      return AddSetting({SettingName(Text(set.name)), std::nullopt, local, /*reset=*/true}, out);
+      return AddSetting({LowerCase(Text(set.name)), std::nullopt, local, /*reset=*/true}, out);
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_CURRENT:
-      return AddSetting({SettingName(Text(set.name)), std::nullopt, local, /*reset=*/false}, out);
+      return AddSetting({LowerCase(Text(set.name)), std::nullopt, local, /*reset=*/false}, out);
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL:
       return AddSetting({"", std::nullopt, local, /*reset=*/true}, out);
     default:

@@ -61,8 +61,10 @@ class Walker {
   void SortClause(Nodes items);
   void LockingClauses(Nodes items);
   void Targets(Nodes targets);
-  void OnConflict(const PgQuery__OnConflictClause& clause);
+  uint8_t OnConflict(const PgQuery__OnConflictClause& clause);  // as Assignments()
   void MergeWhen(const PgQuery__MergeWhenClause& when, uint8_t* operations);
+  // Targets of an update: kWriteDefaults if one of them is set to DEFAULT.
+  uint8_t Assignments(Nodes targets);
   void SortOperators();
 
   // FROM (walker_from.cc).
@@ -91,11 +93,13 @@ class Walker {
   void Indirection(const PgQuery__AIndirection& indirection);
   void IndirectionSteps(Nodes steps, bool plain_base);
   void Cast(const PgQuery__TypeCast& cast);
+  void CurrentSetting(Nodes name, Nodes arguments);
   void DateHazard(const PgQuery__TypeName& type, const Node* argument);
 
   Collector& out_;
   std::vector<std::string_view> ctes_;  // names visible here, innermost last
   const PgQuery__IntoClause* into_ = nullptr;
+  bool met_default_ = false;
 };
 
 }  // namespace pgsidecar::sql

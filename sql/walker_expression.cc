@@ -40,6 +40,7 @@ bool Walker::SimpleExpression(const Node& node) {
       out_.AddHazard(kHazardCurrentOf);
       return true;
     case PG_QUERY__NODE__NODE_SET_TO_DEFAULT:  // what the default is, catalog/ knows
+      met_default_ = true;
       return true;
     default:
       return false;

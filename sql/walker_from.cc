@@ -68,7 +68,7 @@ void Walker::FromFunction(const PgQuery__RangeFunction& function) {
 void Walker::TableSample(const PgQuery__RangeTableSample& sample) {
   out_.AddHazard(kHazardTableSample);
   FromItem(sample.relation);
-  out_.Function(List(sample.n_method, sample.method));
+  out_.Function(List(sample.n_method, sample.method), 1);
   Expressions(List(sample.n_args, sample.args));
   Expression(sample.repeatable);
 }

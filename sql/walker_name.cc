@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
 
 #include "sql/walker.h"
 
@@ -37,6 +39,24 @@ bool IsConstant(const Node* node) {
   return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_A_CONST;
 }
 
+// A string, maybe cast to text, as PostgreSQL prints one.
+std::optional<std::string_view> TextConstant(const Node* node) {
+  if (node != nullptr && node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
+    const PgQuery__TypeCast& cast = *node->type_cast;
+    bool ok = false;
+    if (cast.type_name == nullptr || cast.type_name->n_names == 0) return std::nullopt;
+    const Nodes names = List(cast.type_name->n_names, cast.type_name->names);
+    if (StringOf(names.back(), &ok) != "text" || cast.type_name->n_array_bounds != 0) {
+      return std::nullopt;
+    }
+    node = cast.arg;
+  }
+  const bool is_text = node != nullptr && node->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+                       node->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL;
+  if (!is_text) return std::nullopt;
+  return Text(node->a_const->sval->sval);
+}
+
 bool IsParameter(const Node* node) {
   return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_PARAM_REF;
 }
@@ -61,7 +81,7 @@ void Walker::Column(const PgQuery__ColumnRef& column) {
     } else if (fields.size() > 1) {
       out_.Attribute(name);
     } else if (name == "system_user") {
-      out_.AddHazard(kHazardIdentityValue);  // a keyword from PostgreSQL 16 on
+      out_.AddHazard(kHazardSystemUser);  // a keyword from PostgreSQL 16 on
     }
   }
 }
@@ -134,11 +154,22 @@ void Walker::ColumnDefinitions(Nodes columns) {
   }
 }
 
+// Of any schema: catalog/ says whether it is PostgreSQL's.
+void Walker::CurrentSetting(Nodes name, Nodes arguments) {
+  bool ok = false;
+  if (name.empty() || StringOf(name.back(), &ok) != "current_setting") return;
+  std::string setting;
+  if (!arguments.empty()) setting = LowerCase(TextConstant(arguments[0]).value_or(""));
+  out_.SettingRead(setting);
+}
+
 void Walker::FunctionCall(const PgQuery__FuncCall& call) {
   const Nodes name = List(call.n_funcname, call.funcname);
   const Nodes arguments = List(call.n_args, call.args);
-  out_.Function(name);
+  const bool plain = !call.agg_within_group;
+  out_.Function(name, plain ? static_cast<uint32_t>(arguments.size()) : FunctionUse::kAnyCount);
   Expressions(arguments);
+  CurrentSetting(name, arguments);
   if (NamesDateType(name)) {
     for (const Node* argument : arguments) {
       if (IsConstant(argument)) continue;

@@ -208,14 +208,20 @@ void Walker::Insert(const PgQuery__InsertStmt& insert) {
     if (clause->action != PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_NOTHING) {
       operations |= kWriteUpdate;
     }
-    OnConflict(*clause);
+    operations |= OnConflict(*clause);
   }
   Targets(List(insert.n_returning_list, insert.returning_list));
   out_.Write(insert.relation, operations);
   LeaveWith(scope);
 }
 
-void Walker::OnConflict(const PgQuery__OnConflictClause& clause) {
+uint8_t Walker::Assignments(Nodes targets) {
+  met_default_ = false;
+  Targets(targets);
+  return met_default_ ? kWriteDefaults : 0;
+}
+
+uint8_t Walker::OnConflict(const PgQuery__OnConflictClause& clause) {
   if (const PgQuery__InferClause* infer = clause.infer; infer != nullptr) {
     for (const Node* node : List(infer->n_index_elems, infer->index_elems)) {
       if (node->node_case != PG_QUERY__NODE__NODE_INDEX_ELEM) {
@@ -230,17 +236,18 @@ void Walker::OnConflict(const PgQuery__OnConflictClause& clause) {
     }
     Expression(infer->where_clause);
   }
-  Targets(List(clause.n_target_list, clause.target_list));
+  const uint8_t defaults = Assignments(List(clause.n_target_list, clause.target_list));
   Expression(clause.where_clause);
+  return defaults;
 }
 
 void Walker::Update(const PgQuery__UpdateStmt& update) {
   const Scope scope = EnterWith(update.with_clause);
-  Targets(List(update.n_target_list, update.target_list));
+  const uint8_t defaults = Assignments(List(update.n_target_list, update.target_list));
   FromItems(List(update.n_from_clause, update.from_clause));
   Expression(update.where_clause);
   Targets(List(update.n_returning_list, update.returning_list));
-  out_.Write(update.relation, kWriteUpdate);
+  out_.Write(update.relation, static_cast<uint8_t>(kWriteUpdate | defaults));
   LeaveWith(scope);
 }
 
@@ -286,7 +293,7 @@ void Walker::MergeWhen(const PgQuery__MergeWhenClause& when, uint8_t* operations
       out_.Unknown("command in MERGE");
   }
   Expression(when.condition);
-  Targets(List(when.n_target_list, when.target_list));
+  *operations |= Assignments(List(when.n_target_list, when.target_list));
   Expressions(List(when.n_values, when.values));
 }
 

@@ -36,7 +36,7 @@ TEST(CatalogBuilder, RefusesWhatItDoesNotExpect) {
   }
   CatalogBuilder too_many_sets;
   AddSampleRows(too_many_sets);
-  too_many_sets.AddRow(12, good);
+  too_many_sets.AddRow(14, good);
   EXPECT_FALSE(too_many_sets.Finish().ok());
   EXPECT_FALSE(CatalogBuilder().Finish().ok());
 }
@@ -44,8 +44,8 @@ TEST(CatalogBuilder, RefusesWhatItDoesNotExpect) {
 TEST(CatalogBuilder, CastBetweenBuiltInTypesMakesEverythingUnknown) {
   CatalogBuilder builder;
   AddSampleRows(builder);
-  const Values cast = {"25", "1082", "i", ""};
-  builder.AddRow(10, cast);
+  const Values cast = {"25", "1082", "i", "0"};
+  builder.AddRow(11, cast);
   const auto catalog = builder.Finish();
   ASSERT_TRUE(catalog.ok());
   sql::StatementInfo select;

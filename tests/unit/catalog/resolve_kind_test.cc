@@ -51,7 +51,7 @@ TEST(ResolveKind, SessionState) {
       {"LOCK TABLE accounts", "not_a_select"},
       {"DECLARE a CURSOR FOR SELECT * FROM accounts", "not_a_select"},
       {"DECLARE a CURSOR WITH HOLD FOR SELECT 1", "not_a_select pin=hold_cursor"},
-      {"DECLARE a CURSOR FOR SELECT harmless(1)", "not_a_select anything pin=function environment"},
+      {"DECLARE a CURSOR FOR SELECT opaque(1)", "not_a_select anything pin=function environment"},
       {"FETCH a", "not_a_select anything"},
       {"CLOSE a", "not_a_select"},
   });
@@ -71,7 +71,7 @@ TEST(ResolveKind, Utilities) {
       {"REFRESH MATERIALIZED VIEW summary", "not_a_select anything catalog"},
       {"GRANT SELECT ON accounts TO PUBLIC", "not_a_select anything catalog"},
       {"CREATE TEMP TABLE t (id int)", "not_a_select pin=temporary_object environment"},
-      {"COPY (SELECT harmless(1)) TO STDOUT", "not_a_select anything pin=function environment"},
+      {"COPY (SELECT opaque(1)) TO STDOUT", "not_a_select anything pin=function environment"},
   });
 }
 
@@ -100,7 +100,7 @@ TEST(ResolveKind, EventTriggersRunWithDdl) {
   CatalogBuilder builder;
   AddSampleRows(builder);
   const std::array<std::optional<std::string_view>, 1> row = {"guard"};
-  builder.AddRow(11, row);
+  builder.AddRow(12, row);
   const auto catalog = builder.Finish();
   ASSERT_TRUE(catalog.ok());
   const NameContext names = {"public", "someone"};

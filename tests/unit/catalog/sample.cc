@@ -100,10 +100,14 @@ std::string Describe(const Resolved& resolved, const Catalog& catalog) {
 }
 
 std::string Outcome(std::string_view text, std::string_view search_path) {
+  return OutcomeIn(Sample(), text, search_path);
+}
+
+std::string OutcomeIn(const Catalog& catalog, std::string_view text, std::string_view search_path) {
   const sql::TextInfo info = sql::Analyze(text);
   if (!info.parsed || info.statements.size() != 1) return "not one statement: " + info.error;
   const NameContext names = {search_path, "someone"};
-  return Describe(Resolve(info.statements[0], names, &Sample()), Sample());
+  return Describe(Resolve(info.statements[0], names, &catalog), catalog);
 }
 
 }  // namespace pgsidecar::catalog

@@ -27,6 +27,9 @@ std::string Describe(const Resolved& resolved, const Catalog& catalog);
 // Of the only statement in `text`, under `search_path`.
 std::string Outcome(std::string_view text, std::string_view search_path = "\"$user\", public");
 
+std::string OutcomeIn(const Catalog& catalog, std::string_view text,
+                      std::string_view search_path = "\"$user\", public");
+
 }  // namespace pgsidecar::catalog
 
 #endif  // PGSIDECAR_TESTS_UNIT_CATALOG_SAMPLE_H_

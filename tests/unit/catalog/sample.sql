@@ -2,6 +2,10 @@
 -- OIDs are not used by the tests, only names.
 
 CREATE EXTENSION citext;
+CREATE EXTENSION pg_trgm;
+CREATE EXTENSION hstore;
+CREATE EXTENSION dblink;
+CREATE EXTENSION "uuid-ossp";
 CREATE SCHEMA other;
 CREATE SCHEMA app;
 CREATE SCHEMA "Mixed";
@@ -34,19 +38,20 @@ CREATE VIEW whoami AS SELECT CURRENT_USER AS me;
 CREATE VIEW on_catalog AS SELECT relname FROM pg_class;
 
 -- Functions, operators, casts, types of users.
-CREATE FUNCTION harmless(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE FUNCTION opaque(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+  'DECLARE i int; BEGIN EXECUTE ''SELECT 1'' INTO i; RETURN i; END';
 CREATE FUNCTION app.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
 CREATE FUNCTION app.total(accounts) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION app.born(date) RETURNS int LANGUAGE sql AS 'SELECT 1';
-CREATE VIEW calling AS SELECT harmless(aid) AS h FROM accounts;
+CREATE VIEW calling AS SELECT opaque(aid) AS h FROM accounts;
 CREATE VIEW view_default AS SELECT * FROM branches;
-ALTER VIEW view_default ALTER COLUMN bbalance SET DEFAULT harmless(1);
+ALTER VIEW view_default ALTER COLUMN bbalance SET DEFAULT opaque(1);
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE TYPE pair AS (a int, b mood);
 CREATE TYPE floats AS RANGE (subtype = float8);
 CREATE DOMAIN free_text AS text;
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);
-CREATE DOMAIN checked AS int CHECK (harmless(VALUE) > 0);
+CREATE DOMAIN checked AS int CHECK (opaque(VALUE) > 0);
 CREATE DOMAIN birthday AS date;
 CREATE TABLE typed (m mood, ms mood[], p pair, f floats, t free_text, r int4range);
 CREATE TABLE domained (p positive);
@@ -62,14 +67,14 @@ CREATE FUNCTION app.before(mood, mood) RETURNS bool LANGUAGE sql AS 'SELECT true
 CREATE OPERATOR app.< (LEFTARG = mood, RIGHTARG = mood, FUNCTION = app.before);
 
 -- Defaults, checks and indexes that run functions of users.
-CREATE TABLE default_calls (id int DEFAULT harmless(1));
-CREATE TABLE check_calls (id int CHECK (harmless(id) > 0));
-CREATE TABLE generated_calls (id int, g int GENERATED ALWAYS AS (harmless(id)) STORED);
+CREATE TABLE default_calls (id int DEFAULT opaque(1));
+CREATE TABLE check_calls (id int CHECK (opaque(id) > 0));
+CREATE TABLE generated_calls (id int, g int GENERATED ALWAYS AS (opaque(id)) STORED);
 CREATE TABLE index_calls (id int);
-CREATE INDEX ON index_calls (harmless(id));
+CREATE INDEX ON index_calls (opaque(id));
 CREATE TABLE predicate_calls (id int);
-CREATE INDEX ON predicate_calls (id) WHERE harmless(id) > 0;
-CREATE TABLE partition_calls (id int) PARTITION BY RANGE (harmless(id));
+CREATE INDEX ON predicate_calls (id) WHERE opaque(id) > 0;
+CREATE TABLE partition_calls (id int) PARTITION BY RANGE (opaque(id));
 CREATE TABLE set_config_default (v text DEFAULT set_config('a.b', 'c', false));
 
 -- Foreign keys.
@@ -85,7 +90,7 @@ CREATE TABLE audited_parent (id int PRIMARY KEY);
 CREATE TABLE audited_child (id int REFERENCES audited_parent ON DELETE CASCADE);
 
 -- Triggers and rules.
-CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE ''''; RETURN NULL; END';
 CREATE TRIGGER audit AFTER UPDATE ON audited_child EXECUTE FUNCTION audit();
 ALTER TABLE audited_child DISABLE TRIGGER audit;
 CREATE TABLE ruled (id int);
@@ -122,9 +127,120 @@ ALTER TABLE guarded_user ENABLE ROW LEVEL SECURITY;
 CREATE POLICY by_user ON guarded_user USING (owner = CURRENT_USER);
 CREATE TABLE guarded_call (id int);
 ALTER TABLE guarded_call ENABLE ROW LEVEL SECURITY;
-CREATE POLICY by_call ON guarded_call USING (harmless(id) > 0);
+CREATE POLICY by_call ON guarded_call USING (opaque(id) > 0);
 CREATE TABLE guarded_loop (id int);
 ALTER TABLE guarded_loop ENABLE ROW LEVEL SECURITY;
 CREATE POLICY by_self ON guarded_loop USING (EXISTS (SELECT 1 FROM guarded_loop g));
 CREATE TABLE guard_off (id int);
-CREATE POLICY unused ON guard_off USING (harmless(id) > 0);
+CREATE POLICY unused ON guard_off USING (opaque(id) > 0);
+
+-- Functions that are understood, and some that are not.
+CREATE FUNCTION plus_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+CREATE FUNCTION balance_of(int) RETURNS int LANGUAGE sql STABLE AS
+  'SELECT abalance FROM accounts WHERE aid = $1';
+CREATE FUNCTION count_accounts() RETURNS bigint LANGUAGE sql STABLE AS
+  'SELECT count(*) FROM accounts';
+CREATE FUNCTION balance_in_public(int) RETURNS int LANGUAGE sql STABLE SET search_path = public AS
+  'SELECT abalance FROM accounts WHERE aid = $1';
+CREATE FUNCTION balance_as_postgres(int) RETURNS int LANGUAGE sql STABLE SET role = postgres AS
+  'SELECT abalance FROM public.accounts WHERE aid = $1';
+CREATE FUNCTION balance_atomic(a int) RETURNS int LANGUAGE sql STABLE
+  BEGIN ATOMIC SELECT 1; SELECT abalance FROM accounts WHERE aid = a; END;
+CREATE FUNCTION sum_atomic(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE RETURN a + b;
+CREATE FUNCTION lies_immutable(int) RETURNS int LANGUAGE sql IMMUTABLE AS
+  'SELECT abalance FROM public.accounts WHERE aid = $1';
+CREATE FUNCTION tenant() RETURNS int LANGUAGE sql STABLE AS
+  $$SELECT current_setting('app.tenant', true)::int$$;
+CREATE FUNCTION tenant_immutable() RETURNS text LANGUAGE sql IMMUTABLE AS
+  $$SELECT current_setting('app.tenant')$$;
+CREATE FUNCTION any_setting(text) RETURNS text LANGUAGE sql STABLE AS 'SELECT current_setting($1)';
+CREATE FUNCTION me() RETURNS text LANGUAGE sql STABLE AS 'SELECT current_user::text';
+CREATE FUNCTION calls_volatile() RETURNS float8 LANGUAGE sql STABLE AS 'SELECT random()';
+CREATE FUNCTION deposit(int, int) RETURNS void LANGUAGE sql AS
+  'UPDATE public.accounts SET abalance = abalance + $2 WHERE aid = $1; DELETE FROM public.child';
+CREATE FUNCTION nested(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT balance_in_public(plus_one($1))';
+CREATE FUNCTION nested_write() RETURNS void LANGUAGE sql AS 'SELECT deposit(1, 2)';
+CREATE FUNCTION factorial_of(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+  'BEGIN IF n < 2 THEN RETURN 1; END IF; RETURN n * factorial_of(n - 1); END';
+CREATE FUNCTION even(n int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS
+  'BEGIN RETURN n = 0 OR odd(n - 1); END';
+CREATE FUNCTION odd(n int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS
+  'BEGIN RETURN n <> 0 AND even(n - 1); END';
+CREATE FUNCTION over(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION over(int, int) RETURNS float8 LANGUAGE sql AS 'SELECT random()';
+CREATE FUNCTION over(int, int, int, VARIADIC int[]) RETURNS int LANGUAGE sql STABLE AS
+  'SELECT bbalance FROM public.branches';
+CREATE FUNCTION with_default(a int, b timestamptz DEFAULT now()) RETURNS int LANGUAGE sql IMMUTABLE
+  AS 'SELECT $1';
+CREATE FUNCTION as_date(t text) RETURNS date LANGUAGE plpgsql STABLE AS 'BEGIN RETURN t; END';
+CREATE FUNCTION day_of(n int, OUT d date) LANGUAGE plpgsql STABLE AS
+  'BEGIN SELECT day INTO d FROM public.events WHERE id = n; END';
+CREATE FUNCTION days(OUT d date) RETURNS SETOF date LANGUAGE plpgsql STABLE AS
+  'BEGIN RETURN QUERY SELECT day FROM public.events; END';
+CREATE FUNCTION sets_time_zone() RETURNS void LANGUAGE plpgsql AS
+  'BEGIN SET LOCAL timezone = ''UTC''; END';
+CREATE FUNCTION makes_temp() RETURNS void LANGUAGE plpgsql AS
+  'BEGIN CREATE TEMP TABLE tmp (id int); END';
+CREATE FUNCTION reads_rows(n int) RETURNS int LANGUAGE plpgsql STABLE AS $$
+DECLARE r branches%ROWTYPE; total int := 0;
+BEGIN
+  FOR r IN SELECT * FROM public.branches WHERE bid > n LOOP
+    total := total + r.bbalance + plus_one(1);
+  END LOOP;
+  RETURN total;
+EXCEPTION WHEN no_data_found THEN RETURN NULL;
+END $$;
+CREATE AGGREGATE first_of(int) (SFUNC = int4larger, STYPE = int);
+CREATE FUNCTION opaque_step(int, int) RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE ''''; END';
+CREATE AGGREGATE opaque_of(int) (SFUNC = opaque_step, STYPE = int);
+CREATE VIEW with_balance AS SELECT bid, balance_in_public(bid) AS balance FROM branches;
+CREATE TABLE guarded_tenant (id int, tenant int);
+ALTER TABLE guarded_tenant ENABLE ROW LEVEL SECURITY;
+CREATE POLICY by_tenant ON guarded_tenant USING (tenant = tenant());
+CREATE TABLE guarded_lookup (id int);
+ALTER TABLE guarded_lookup ENABLE ROW LEVEL SECURITY;
+CREATE POLICY by_lookup ON guarded_lookup USING (balance_in_public(id) > 0);
+CREATE TABLE uuids (id uuid DEFAULT uuid_generate_v4(), v text);
+CREATE TABLE stores (h hstore);
+CREATE TABLE understood_calls (
+  id int DEFAULT plus_one(1) CHECK (plus_one(id) > 0), g int GENERATED ALWAYS AS (plus_one(id)) STORED);
+CREATE INDEX ON understood_calls (plus_one(id));
+CREATE FUNCTION same_mood(mood, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE OPERATOR === (LEFTARG = mood, RIGHTARG = text, FUNCTION = same_mood);
+
+-- Triggers that are understood.
+CREATE TABLE log (id int, what text);
+CREATE FUNCTION write_log() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO public.log VALUES (NEW.id, TG_OP);
+  NEW.v := lower(NEW.v);
+  RETURN NEW;
+END $$;
+CREATE TABLE logged (id int, v text);
+CREATE TRIGGER log AFTER INSERT OR UPDATE ON logged FOR EACH ROW WHEN (NEW.id > 0)
+  EXECUTE FUNCTION write_log();
+CREATE TABLE logged_before (id int, v text);
+CREATE TRIGGER log BEFORE INSERT ON logged_before FOR EACH ROW EXECUTE FUNCTION write_log();
+CREATE TABLE logged_opaquely (id int, v text);
+CREATE TRIGGER log AFTER UPDATE ON logged_opaquely FOR EACH ROW WHEN (opaque(NEW.id) > 0)
+  EXECUTE FUNCTION write_log();
+CREATE TABLE log_parent (id int PRIMARY KEY);
+CREATE TABLE log_child (id int REFERENCES log_parent ON DELETE CASCADE, v text);
+CREATE FUNCTION log_delete() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN INSERT INTO public.log VALUES (OLD.id, TG_OP); RETURN OLD; END';
+CREATE TRIGGER log AFTER DELETE ON log_child FOR EACH ROW EXECUTE FUNCTION log_delete();
+CREATE TABLE self_logged (id int, v text);
+CREATE FUNCTION write_self() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN UPDATE public.self_logged SET v = NULL; RETURN NULL; END';
+CREATE TRIGGER again AFTER INSERT ON self_logged EXECUTE FUNCTION write_self();
+CREATE TABLE pieces (id int, v text) PARTITION BY LIST (id);
+CREATE TABLE pieces_1 PARTITION OF pieces FOR VALUES IN (1);
+CREATE TRIGGER log AFTER DELETE ON pieces_1 FOR EACH ROW EXECUTE FUNCTION log_delete();
+CREATE FUNCTION instead_insert() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN INSERT INTO public.log VALUES (1); RETURN NEW; END';
+CREATE VIEW instead_logged AS SELECT * FROM branches;
+CREATE TRIGGER instead INSTEAD OF INSERT ON instead_logged FOR EACH ROW
+  EXECUTE FUNCTION instead_insert();
+CREATE TABLE deferred_logged (id int, v text);
+CREATE CONSTRAINT TRIGGER log AFTER INSERT ON deferred_logged DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION write_log();

@@ -219,7 +219,7 @@ FakeBackend::Outcome FakeBackend::Check(const std::string& sql) const {
   }
   const bool known = ends || sql == "BEGIN" || sql == "DISCARD ALL" || sql.starts_with("SET ") ||
                      sql.starts_with("CREATE TABLE") || sql == "SELECT x FROM gone" ||
-                     sql == "SELECT harmless(1)" || sql == "COPY branches FROM STDIN" ||
+                     sql == "SELECT opaque(1)" || sql == "COPY branches FROM STDIN" ||
                      std::regex_match(sql, match, SelectForm()) ||
                      std::regex_match(sql, match, UpdateForm());
   if (!known) return {"", {}, "42601", "syntax error"};

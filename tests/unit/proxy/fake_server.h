@@ -4,7 +4,7 @@
 // what it has received after its connection has been lost.
 //
 // Statements understood: SELECT bbalance FROM branches WHERE bid = n, UPDATE branches SET bbalance
-// = n WHERE bid = n (n may be $1, $2), SELECT x FROM gone, SELECT harmless(1), COPY branches FROM
+// = n WHERE bid = n (n may be $1, $2), SELECT x FROM gone, SELECT opaque(1), COPY branches FROM
 // STDIN, CREATE TABLE, BEGIN, COMMIT, ROLLBACK, DISCARD ALL, SET, and the proxy's own queries. What
 // is not understood is a syntax error.
 

@@ -29,7 +29,7 @@ TEST(LeaseTest, WhoWaitsIsServedWhenAPinnedClientLeaves) {
   World world(config);
   FakeClient& pinned = world.LoggedIn();
   FakeClient& other = world.LoggedIn();
-  EXPECT_EQ(world.Ask(pinned, "SELECT harmless(1)"), "T D:1 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.Ask(pinned, "SELECT opaque(1)"), "T D:1 C:SELECT 1 Z:I");
   EXPECT_EQ(world.Ask(other, kRead), "");  // it waits
   world.Vanish(pinned);
   world.Run();
@@ -41,7 +41,7 @@ TEST(LeaseTest, AWaitingLoginIsServedWhenAPinnedClientLeaves) {
   config.max_server_connections = 1;
   World world(config);
   FakeClient& pinned = world.LoggedIn();
-  world.Ask(pinned, "SELECT harmless(1)");
+  world.Ask(pinned, "SELECT opaque(1)");
   FakeClient& other = world.LoggedIn("other");
   EXPECT_EQ(other.pid, 0u);
   world.Vanish(pinned);

@@ -15,6 +15,9 @@ std::string Word(const QualifiedName& name) {
   return name.schema.empty() ? name.name : name.schema + "." + name.name;
 }
 
+// The number of arguments has tables of its own.
+std::string Word(const FunctionUse& use) { return Word(use.name); }
+
 std::string Word(const TypeUse& use) { return Word(use.type) + (use.of_constant ? "!" : ""); }
 
 std::string Word(const SettingChange& change) {
@@ -26,11 +29,9 @@ std::string Word(const SettingChange& change) {
 
 std::string Word(const WriteTarget& write) {
   static const std::vector<std::pair<uint8_t, std::string>> kNames = {
-      {kWriteInsert, "insert"},
-      {kWriteUpdate, "update"},
-      {kWriteDelete, "delete"},
-      {kWriteTruncate, "truncate"},
-      {kWriteTruncateCascade, "cascade"}};
+      {kWriteInsert, "insert"},           {kWriteUpdate, "update"},
+      {kWriteDelete, "delete"},           {kWriteTruncate, "truncate"},
+      {kWriteTruncateCascade, "cascade"}, {kWriteDefaults, "defaults"}};
   std::string word = Word(write.relation) + ":";
   for (const auto& [bit, name] : kNames) {
     if ((write.operations & bit) == 0) continue;
@@ -43,7 +44,12 @@ std::string Word(const WriteTarget& write) {
 template <typename T>
 std::string Field(const std::string& label, const std::vector<T>& list) {
   std::string field;
-  for (const T& item : list) field += (field.empty() ? " " + label + "=" : ",") + Word(item);
+  std::string last;
+  for (const T& item : list) {
+    const std::string word = Word(item);
+    if (word != last) field += (field.empty() ? " " + label + "=" : ",") + word;
+    last = word;
+  }
   return field;
 }
 
@@ -59,7 +65,8 @@ std::string Hazards(uint32_t hazards) {
       {kHazardCurrentOf, "current_of"},
       {kHazardXml, "xml"},
       {kHazardRowTypeField, "row_type_field"},
-      {kHazardParameterDate, "parameter_date"}};
+      {kHazardParameterDate, "parameter_date"},
+      {kHazardSystemUser, "system_user"}};
   std::vector<std::string> words;
   for (const auto& [bit, name] : kNames) {
     if ((hazards & bit) != 0) words.push_back(name);
@@ -82,8 +89,8 @@ std::string Describe(const StatementInfo& info) {
   text += Field("reads", info.reads) + Field("writes", info.writes) +
           Field("functions", info.functions) + Field("operators", info.operators) +
           Field("types", info.types) + Field("attributes", info.attribute_names) +
-          Field("collations", info.collations) + Hazards(info.hazards) +
-          Field("settings", info.settings) + Isolation(info.isolation);
+          Field("settings_read", info.settings_read) + Field("collations", info.collations) +
+          Hazards(info.hazards) + Field("settings", info.settings) + Isolation(info.isolation);
   if (info.max_parameter != 0) text += " parameters=" + std::to_string(info.max_parameter);
   if (!info.name.empty()) text += " name=" + info.name;
   if (info.transaction_modifiers) text += " modifiers";

@@ -83,7 +83,7 @@ constexpr Case kSelectCases[] = {
     {"select ($1).f, (select r from t).f, (a[1]).f",
      "select reads=t attributes=f hazards=row_type_field parameters=1"},
     {"select a.b[1].c from a", "select reads=a attributes=b,c"},
-    {"select system_user", "select hazards=identity_value"},
+    {"select system_user", "select hazards=system_user"},
     {"select f(a), s.f(b), g(a => 1, b := h(2)), v(variadic $1)",
      "select functions=f,g,h,v,s.f parameters=1"},
     {"select count(distinct a), array_agg(a order by b desc), sum(a) filter (where f(b))",

@@ -122,7 +122,11 @@ class TreeOracle {
       CheckRelation(As<PgQuery__RangeVar>(message));
     } else if (type == &pg_query__func_call__descriptor) {
       const auto& call = As<PgQuery__FuncCall>(message);
-      Expect(info_.functions, Name(call.n_funcname, call.funcname), "function");
+      const auto arguments = static_cast<uint32_t>(call.n_args);
+      Expect(info_.functions,
+             FunctionUse{Name(call.n_funcname, call.funcname),
+                         call.agg_within_group ? FunctionUse::kAnyCount : arguments},
+             "function");
     } else if (type == &pg_query__a__expr__descriptor) {
       const auto& expression = As<PgQuery__AExpr>(message);
       const QualifiedName name = Name(expression.n_name, expression.name);

@@ -37,7 +37,8 @@ constexpr Case kWriteCases[] = {
     {"update t set a = 1", "update reads=t writes=t:update"},
     {"update only s.t as x set a = f(b), c[g(1)] = 2, d.e = default from u join v on u.i = v.i "
      "where x.k = u.k returning h(a)",
-     "update reads=u,v,s.t writes=s.t:update functions=f,g,h operators== attributes=e,i,k"},
+     "update reads=u,v,s.t writes=s.t:update+defaults functions=f,g,h operators== "
+     "attributes=e,i,k"},
     {"update t set (a, b) = (select f(c), d from u), (c, d) = row (1, 2), (e) = (3)",
      "update reads=t,u writes=t:update functions=f"},
     {"update t set a = 1 where current of cur",
