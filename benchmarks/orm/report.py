@@ -7,12 +7,16 @@ import threading
 import harness
 
 # The reason that SHOW STATEMENTS keeps is a statement's last; few have had another.
-MAX_REASONS = 12
+MAX_REASONS = 14
+MAX_MISSED = 6
 POLL_S = 0.1
 VERB = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*([a-z]+)", re.IGNORECASE | re.DOTALL)
-WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "COPY")
 READS = ("SELECT", "WITH", "VALUES", "TABLE")
 COUNTS = ("calls", "hits", "misses", "bypasses")
+
+
+def one_line(query):
+    return re.sub(r"\s+", " ", query).strip()
 
 
 def verb(query):
@@ -51,7 +55,8 @@ class Observer:
         return [dict(zip(names, row)) for row in cursor.fetchall()]
 
     def _read(self):
-        stats = {row["name"]: int(row["value"]) for row in self._show("STATS")}
+        stats = {row["name"]: int(row["value"])
+                 for row in self._show("STATS") + self._show("CACHE")}
         statements = collections.defaultdict(collections.Counter)
         self._because = {}
         for row in self._show("STATEMENTS"):
@@ -70,36 +75,42 @@ class Observer:
         moved = {name: value - self._stats[name] for name, value in self._stats_after.items()}
         total = collections.Counter()
         reads = collections.Counter()
-        rest = collections.defaultdict(lambda: {"calls": 0, "example": "", "_most": 0})
+        rest = collections.defaultdict(lambda: {"calls": 0, "example": "", "most": 0})
+        missed = []
         for query, after in self._statements_after.items():
             counts = {name: after[name] - self._statements[query][name] for name in COUNTS}
             total.update(counts)
             word = verb(query)
             if word in READS:
                 reads.update(counts)
+            if counts["misses"] > 0:
+                missed.append({"misses": counts["misses"], "hits": counts["hits"],
+                               "example": one_line(query)})
             if counts["bypasses"] == 0:
                 continue
             entry = rest[self._because.get(query, "?"), word]
             entry["calls"] += counts["bypasses"]
-            if counts["bypasses"] > entry["_most"]:
-                entry["_most"] = counts["bypasses"]
-                entry["example"] = re.sub(r"\s+", " ", query).strip()
+            if counts["bypasses"] > entry["most"]:
+                entry["most"] = counts["bypasses"]
+                entry["example"] = one_line(query)
         ordered = sorted(rest.items(), key=lambda each: -each[1]["calls"])
         return {
             **{name: total[name] for name in COUNTS},
             "reads": {name: reads[name] for name in COUNTS},
-            "written": sum(entry["calls"] for (_, word), entry in rest.items() if word in WRITES),
             "not_counted_by_statement": moved["requests_total"] - total["calls"],
             "writes": moved["writes_total"],
             "writes_to_anything": moved["writes_to_anything_total"],
             "local_transactions": moved["local_transactions_total"],
             "pins": moved["pins_total"],
+            "found_invalidated": moved["cache_invalidations_total"],
+            "found_expired": moved["cache_expirations_total"],
             "sessions": len(self._reasons),
             "sessions_because": collections.Counter(
                 reason for reasons in self._reasons.values() for reason in reasons),
             "rest": [{"because": because, "verb": word, "calls": entry["calls"],
                       "example": entry["example"]}
                      for (because, word), entry in ordered],
+            "missed": sorted(missed, key=lambda each: -each["misses"])[:MAX_MISSED],
         }
 
 
@@ -127,5 +138,10 @@ def show(results):
             for reason, sessions in f["sessions_because"].items():
                 print(f"  {sessions} of {f['sessions']} sessions {reason}")
             for entry in f["rest"][:MAX_REASONS]:
-                print(f"  {entry['calls']:>7}  {entry['because']}: {entry['example'][:110]}")
+                print(f"  {entry['calls']:>7}  {entry['because']}: {entry['example'][:130]}")
+            print(f"{name}, {phase}: cacheable, and most often not in memory")
+            print(f"  of {f['misses']} misses {f['found_invalidated']} found what a write had made "
+                  f"invalid, {f['found_expired']} what was past its age")
+            for entry in f["missed"]:
+                print(f"  {entry['misses']:>7}  (hits: {entry['hits']})  {entry['example'][:200]}")
     print()

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# Runs the shop: `traffic.rb set-up` migrates and fills it, `traffic.rb requests COUNT FILE` sends it
-# COUNT requests, the same each time, and writes what was answered to FILE.
+# Runs the shop: `traffic.rb set-up` migrates and fills it, `traffic.rb requests COUNT FILE` sends
+# it COUNT requests, the same each time, and writes what was answered to FILE.
 #
 # SHOP_PORT is the database's port. When all is done it says so and holds its connections until it
 # reads a line.
@@ -112,7 +112,7 @@ def run(count, dice, file)
       while (page = queue.pop)
         outbox << begin
           ActiveRecord::Base.cache { Pages.public_send(*page).inspect }
-        rescue ActiveRecord::ActiveRecordError, StandardError => e
+        rescue ActiveRecord::ActiveRecordError => e
           "#{e.class}: #{e.message}"
         end
       end
