@@ -1,9 +1,11 @@
 // The array of version words. What is argued here is where the words live and why the memory order
 // is enough; versions.h has the protocol.
 //
-// Places. The first 1/256 of the array is for the counters of databases, the rest for those of
-// relations. A relation that shared its place with a database would, at each write to it, empty
-// the cache of that database for good; so those two kinds never meet.
+// Places. The first 1/256 of the array is for the counters of databases, the rest of its first
+// quarter for those of relations and columns, and three quarters are slots. A relation that shared
+// its place with a database would, at each write to it, empty the cache of that database for good,
+// and a slot that shared its place with a relation would move with each write to that; so these
+// kinds never meet.
 //
 // Memory order. All operations are sequentially consistent: on x86 a load costs the same as a
 // relaxed one, and the read-modify-writes are locked instructions in any case. What has to hold:
@@ -42,11 +44,15 @@ uint32_t Spread(uint64_t hash, uint32_t count) {
   return static_cast<uint32_t>(((hash >> 32) * count) >> 32);
 }
 
-uint64_t HashOf(const DatabaseId& database, uint32_t relation) {
-  char bytes[16];
+// What tells counters of one kind apart; a kind that has no column or value leaves them 0.
+uint64_t HashOf(const DatabaseId& database, uint32_t relation, uint64_t column = 0,
+                uint64_t value = 0) {
+  char bytes[32];
   std::memcpy(bytes, &database.cluster, 8);
   std::memcpy(bytes + 8, &database.oid, 4);
   std::memcpy(bytes + 12, &relation, 4);
+  std::memcpy(bytes + 16, &column, 8);
+  std::memcpy(bytes + 24, &value, 8);
   return Hash64({bytes, sizeof bytes});
 }
 
@@ -59,13 +65,28 @@ VersionTable::VersionTable(unsigned bits)
 
 uint32_t VersionTable::DatabasePlaces() const { return bits_ > 8 ? 1u << (bits_ - 8) : 1; }
 
+uint32_t VersionTable::FirstSlot() const { return bits_ > 2 ? 1u << (bits_ - 2) : 2; }
+
 CounterIndex VersionTable::DatabaseCounter(const DatabaseId& database) const {
   return Spread(HashOf(database, 0), DatabasePlaces());
 }
 
 CounterIndex VersionTable::RelationCounter(const DatabaseId& database, uint32_t relation) const {
   const uint32_t databases = DatabasePlaces();
-  return databases + Spread(HashOf(database, relation), (1u << bits_) - databases);
+  return databases + Spread(HashOf(database, relation), FirstSlot() - databases);
+}
+
+CounterIndex VersionTable::ColumnCounter(const DatabaseId& database, uint32_t relation,
+                                         uint64_t column) const {
+  const uint32_t databases = DatabasePlaces();
+  return databases + Spread(HashOf(database, relation, column), FirstSlot() - databases);
+}
+
+CounterIndex VersionTable::SlotCounter(const DatabaseId& database, uint32_t relation,
+                                       uint64_t column, uint64_t value) const {
+  // The smallest tables have too few places to keep the kinds apart.
+  const uint32_t first = bits_ > 1 ? FirstSlot() : 1;
+  return first + Spread(HashOf(database, relation, column, value), (1u << bits_) - first);
 }
 
 void VersionTable::BeginWrite(CounterIndex counter) {

@@ -6,9 +6,14 @@
 //      | version, 44 bits | writes in flight (pending), 20 bits |
 //
 // so that one load and one compare answers both "unchanged since" and "nothing in flight". A
-// counter (any[relation], database) is a place in the array, found by hashing; two counters may
-// share a place, which costs a needless miss and never a wrong answer. Every operation is lock-free
-// and may be called from any thread.
+// counter is a place in the array, found by hashing; two counters may share a place, which costs a
+// needless miss and never a wrong answer. Every operation is lock-free and may be called from any
+// thread. The counters:
+//
+//      database                        moves on DDL and on writes to anything
+//      any[relation]                   on every change to the relation
+//      column[relation, c]             on changes whose old and new value of c are not both known
+//      slot[relation, c, value]        on a change to a row whose old or new c is that value
 //
 // The protocol of a writer: BeginWrite on its whole write set before the bytes that may commit are
 // sent; EndWrite when the server has said ReadyForQuery, before the client is told. Whatever the
@@ -46,10 +51,14 @@ struct Stamp {
 class VersionTable {
  public:
   // 2^bits words. REQUIRES: 1 <= bits < 32.
-  explicit VersionTable(unsigned bits = 18);
+  explicit VersionTable(unsigned bits = 20);
 
   CounterIndex DatabaseCounter(const DatabaseId& database) const;
   CounterIndex RelationCounter(const DatabaseId& database, uint32_t relation) const;
+  // `column` and `value` are hashes.
+  CounterIndex ColumnCounter(const DatabaseId& database, uint32_t relation, uint64_t column) const;
+  CounterIndex SlotCounter(const DatabaseId& database, uint32_t relation, uint64_t column,
+                           uint64_t value) const;
 
   // REQUIRES: fewer than 2^20 writes in flight on one place: one more would look like none.
   void BeginWrite(CounterIndex counter);
@@ -63,6 +72,7 @@ class VersionTable {
 
  private:
   uint32_t DatabasePlaces() const;
+  uint32_t FirstSlot() const;
 
   unsigned bits_;
   std::unique_ptr<std::atomic<uint64_t>[]> words_;

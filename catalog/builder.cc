@@ -29,6 +29,8 @@ enum ResultSet : size_t {
   kCasts,
   kEventTriggers,
   kTriggers,
+  kColumns,
+  kKeyColumns,
 };
 
 bool ReadSchema(Row row, CatalogRows& rows) {
@@ -186,6 +188,28 @@ bool ReadTrigger(Row row, CatalogRows& rows) {
   return reader.ok();
 }
 
+bool ReadColumn(Row row, CatalogRows& rows) {
+  RowReader reader(row, 7);
+  auto& [relation, column] = rows.columns.emplace_back();
+  relation = reader.Number();
+  column.name = reader.Text();
+  column.type = reader.Number();
+  column.max_characters = reader.Number();
+  column.deterministic = reader.Bool();
+  column.generated = reader.Bool();
+  column.has_default = reader.Bool();
+  return reader.ok();
+}
+
+bool ReadKeyColumn(Row row, CatalogRows& rows) {
+  RowReader reader(row, 3);
+  KeyColumn& key = rows.key_columns.emplace_back();
+  key.relation = reader.Number();
+  key.column = reader.Text();
+  key.unique = reader.Bool();
+  return reader.ok();
+}
+
 bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
   switch (result_set) {
     case kSchemas:
@@ -217,6 +241,10 @@ bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
       return row.size() == 1;
     case kTriggers:
       return ReadTrigger(row, rows);
+    case kColumns:
+      return ReadColumn(row, rows);
+    case kKeyColumns:
+      return ReadKeyColumn(row, rows);
     default:
       return false;
   }

@@ -2,6 +2,7 @@
 
 #include "catalog/closure.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -51,6 +52,10 @@ Refusal RefusalOfMember(const Relation& member) {
   return Refusal::kNone;
 }
 
+bool Contains(const std::vector<Oid>& oids, Oid oid) {
+  return std::find(oids.begin(), oids.end(), oid) != oids.end();
+}
+
 void AddColumns(const Catalog& catalog, const Relation& relation, Effects& effects) {
   for (const Oid type : relation.column_types) {
     AddTypeEffects(catalog.FactsOf(type), effects);
@@ -88,7 +93,12 @@ Effects ComputeRead(const Catalog& catalog, const Relation& relation, const Fram
         if (refusal != Refusal::kNone) effects.Refuse(refusal);
         AddColumns(catalog, *member, effects);
       }
-      AddPolicies(catalog, relation, frame, effects);
+      {
+        Effects policies;
+        AddPolicies(catalog, relation, frame, policies);
+        effects.reads_itself = Contains(policies.reads, relation.root);
+        effects.Add(policies);
+      }
       return effects;
     case 'S':
       effects.Refuse(Refusal::kSequence);
@@ -157,12 +167,15 @@ class WriteWalk {
   WriteWalk(const Catalog& catalog, const Frame& frame) : catalog_(catalog), frame_(frame) {}
 
   Effects Run(const Relation& relation, uint8_t operations) {
+    target_ = relation.root;
     Reach(relation.oid, operations);
     while (!pending_.empty()) {
       const auto [root, todo] = pending_.back();
       pending_.pop_back();
       Visit(root, todo);
     }
+    effects_.writes_itself = Contains(effects_.writes, target_);
+    if (writes_target_) effects_.writes.push_back(target_);
     return std::move(effects_);
   }
 
@@ -187,7 +200,12 @@ class WriteWalk {
     }
     for (const ForeignKey& key : catalog_.ReferencesTo(root)) {
       const uint8_t cascade = CascadeOf(key, operations);
-      if (cascade != 0) Reach(key.referencing, cascade);
+      if (cascade == 0) continue;
+      const Relation* referencing = catalog_.FindRelation(key.referencing);
+      if (referencing != nullptr && referencing->root == target_) {
+        effects_.writes.push_back(target_);
+      }
+      Reach(key.referencing, cascade);
     }
   }
 
@@ -197,7 +215,11 @@ class WriteWalk {
     switch (member.kind) {
       case 'r':
       case 'p': {
-        effects_.writes.push_back(member.root);
+        if (member.root == target_) {
+          writes_target_ = true;
+        } else {
+          effects_.writes.push_back(member.root);
+        }
         Effects policies;
         AddPolicies(catalog_, member, frame_, policies);
         effects_.AddRun(policies);
@@ -226,7 +248,9 @@ class WriteWalk {
 
   const Catalog& catalog_;
   const Frame& frame_;
-  Effects effects_;
+  Oid target_ = 0;  // its root
+  bool writes_target_ = false;
+  Effects effects_;              // without the target's own rows, until all is done
   std::map<Oid, uint8_t> done_;  // operations by root
   std::vector<std::pair<Oid, uint8_t>> pending_;
 };

@@ -51,6 +51,10 @@ struct Effects {
   bool environment_unknown = false;
   bool depends_on_session = false;  // the answer, on settings or on who asks
   bool reads_incomplete = false;    // something is read that `reads` cannot name
+  // Of one relation: more of it is read (by a policy) or written (by a cascade, a function) than
+  // the statement names.
+  bool reads_itself = false;
+  bool writes_itself = false;
   Pin pin = Pin::kNone;
   std::vector<Oid> reads;       // canonical; sorted once complete
   std::vector<Oid> writes;      // canonical; sorted once complete

@@ -29,6 +29,16 @@ constexpr HazardRefusal kHazardRefusals[] = {
     {sql::kHazardSystemUser, Refusal::kIdentityDependent},
 };
 
+Effects WithoutReadOf(Oid root, Effects effects) {
+  std::erase(effects.reads, root);
+  return effects;
+}
+
+Effects WithoutWriteOf(Oid root, Effects effects) {
+  std::erase(effects.writes, root);
+  return effects;
+}
+
 }  // namespace
 
 bool Path::Contains(Oid schema) const {
@@ -83,10 +93,15 @@ void Judge::Hazards(uint32_t hazards) {
   if (hazards != 0) effects_.Refuse(Refusal::kOther);
 }
 
-// Could the name, as it is written, mean an object in this schema?
-bool Judge::MatchesSchema(const sql::QualifiedName& name, Oid schema) const {
-  if (name.schema.empty()) return schema == kPgCatalogSchema || path_.Contains(schema);
-  return catalog_.FindSchema(name.schema) == schema;
+bool MatchesSchema(const Catalog& catalog, const Path& path, const sql::QualifiedName& name,
+                   Oid schema) {
+  if (name.schema.empty()) return schema == kPgCatalogSchema || path.Contains(schema);
+  return catalog.FindSchema(name.schema) == schema;
+}
+
+bool Judge::IsDirect(const Relation& relation) const {
+  return direct_ != nullptr && (relation.kind == 'r' || relation.kind == 'p') &&
+         !catalog_.IsSystemSchema(relation.schema);
 }
 
 void Judge::Types(const std::vector<sql::TypeUse>& types) {
@@ -115,7 +130,13 @@ void Judge::Reads(const std::vector<sql::QualifiedName>& names) {
     for (const Relation* relation : catalog_.RelationsNamed(name.name)) {
       if (!MatchesSchema(name, relation->schema)) continue;
       found = true;
-      effects_.Add(ReadEffects(catalog_, *relation, frame_));
+      const Effects& effects = ReadEffects(catalog_, *relation, frame_);
+      if (!IsDirect(*relation) || effects.reads_itself) {
+        effects_.Add(effects);
+        continue;
+      }
+      effects_.Add(WithoutReadOf(relation->root, effects));
+      direct_->reads.push_back(relation);
     }
     if (!found) {
       effects_.Refuse(Refusal::kUnknownRelation);
@@ -131,7 +152,13 @@ void Judge::Writes(const std::vector<sql::WriteTarget>& targets) {
     for (const Relation* relation : catalog_.RelationsNamed(target.relation.name)) {
       if (!MatchesSchema(target.relation, relation->schema)) continue;
       found = true;
-      effects_.AddRun(WriteEffects(catalog_, *relation, target.operations, frame_));
+      const Effects& effects = WriteEffects(catalog_, *relation, target.operations, frame_);
+      if (!IsDirect(*relation) || effects.writes_itself) {
+        effects_.AddRun(effects);
+        continue;
+      }
+      effects_.AddRun(WithoutWriteOf(relation->root, effects));
+      direct_->writes.push_back(relation);
     }
     if (!found) effects_.writes_anything = true;
   }

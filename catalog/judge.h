@@ -25,13 +25,25 @@ struct Path {
 
   bool Contains(Oid schema) const;
 };
+// Could the name, as it is written, mean an object in this schema?
+bool MatchesSchema(const Catalog& catalog, const Path& path, const sql::QualifiedName& name,
+                   Oid schema);
 Path MakePath(const NameContext& names, const Catalog& catalog);
+
+// What the statement itself names, apart from what follows from it.
+struct DirectUse {
+  std::vector<const Relation*> reads;   // tables; not in Effects::reads
+  std::vector<const Relation*> writes;  // tables; not in Effects::writes
+};
 
 class Judge {
  public:
   // `catalog`, `path`, `frame` and `effects` outlive the judge. Adds to `effects`.
   Judge(const Catalog& catalog, const Path& path, const Frame& frame, Effects& effects)
       : catalog_(catalog), path_(path), frame_(frame), effects_(effects) {}
+
+  // The tables that the statement names go there and not into the effects.
+  void SetDirect(DirectUse* direct) { direct_ = direct; }
 
   // Everything that `statement` reads, writes and calls; the statement's kind is the caller's to
   // judge.
@@ -59,13 +71,17 @@ class Judge {
   bool Applies(const UserOverload& overload) const;
   void Casts();
   bool in_client_text() const { return frame_.outer == nullptr; }
-  bool MatchesSchema(const sql::QualifiedName& name, Oid schema) const;
+  bool IsDirect(const Relation& relation) const;
+  bool MatchesSchema(const sql::QualifiedName& name, Oid schema) const {
+    return catalog::MatchesSchema(catalog_, path_, name, schema);
+  }
 
   const Catalog& catalog_;
   const Path& path_;
   const Frame& frame_;
   Effects& effects_;
   bool settings_named_ = false;  // every set_config of the statement is in its list of settings
+  DirectUse* direct_ = nullptr;
 };
 
 }  // namespace pgsidecar::catalog

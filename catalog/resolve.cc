@@ -8,6 +8,7 @@
 
 #include "catalog/effects.h"
 #include "catalog/judge.h"
+#include "catalog/row_keys.h"
 #include "catalog/snapshot.h"
 
 namespace pgsidecar::catalog {
@@ -153,13 +154,17 @@ bool FiresEventTriggers(StatementKind kind) {
 }
 
 void JudgeWithCatalog(const StatementInfo& statement, const NameContext& names,
-                      const Catalog& catalog, Effects& effects) {
+                      const Catalog& catalog, Effects& effects, RowKeys& keys) {
   if (FiresEventTriggers(statement.kind) && catalog.has_event_triggers()) {
     effects.RunsUnknown(Refusal::kUnknownFunction);
   }
   const Path path = MakePath(names, catalog);
   const Frame outermost;
-  Judge(catalog, path, outermost, effects).Run(statement);
+  Judge judge(catalog, path, outermost, effects);
+  DirectUse direct;
+  judge.SetDirect(&direct);
+  judge.Run(statement);
+  keys = FindRowKeys(statement, catalog, path, direct, effects);
 }
 
 // Views, triggers and overloads that nobody has seen yet may run behind any name.
@@ -209,9 +214,10 @@ Resolved Resolve(const StatementInfo& statement, const NameContext& names, const
   effects.pin = of_kind.pin;
   effects.refusal = RefusalOfKind(statement);
   JudgeTemporaryNames(statement, effects);
+  RowKeys keys;
   if (of_kind.runs_names) {
     if (catalog != nullptr) {
-      JudgeWithCatalog(statement, names, *catalog, effects);
+      JudgeWithCatalog(statement, names, *catalog, effects, keys);
     } else {
       JudgeWithoutCatalog(statement, effects);
     }
@@ -220,10 +226,17 @@ Resolved Resolve(const StatementInfo& statement, const NameContext& names, const
 
   Resolved resolved;
   resolved.refusal = effects.refusal;
-  if (effects.refusal == Refusal::kNone) resolved.reads = std::move(effects.reads);
+  if (effects.refusal == Refusal::kNone) {
+    resolved.reads = std::move(effects.reads);
+    resolved.keyed_reads = std::move(keys.reads);
+  }
   resolved.changes_catalog = effects.changes_catalog;
   resolved.writes_anything = effects.writes_anything || effects.changes_catalog;
-  if (!resolved.writes_anything) resolved.writes = std::move(effects.writes);
+  if (!resolved.writes_anything) {
+    resolved.writes = std::move(effects.writes);
+    resolved.written_columns = std::move(keys.written_columns);
+    resolved.written_values = std::move(keys.written_values);
+  }
   resolved.pin = effects.pin;
   resolved.environment_unknown = effects.environment_unknown;
   resolved.may_commit = of_kind.may_commit;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "catalog/catalog.h"
+#include "catalog/key_value.h"
 #include "sql/statement_info.h"
 
 namespace pgsidecar::catalog {
@@ -72,6 +73,29 @@ struct NameContext {
 };
 inline constexpr NameContext kAnyNames = {.search_path = {}, .user = {}, .any_schema = true};
 
+// A column of a canonical relation, by a number that its name gives.
+struct ColumnId {
+  Oid relation = 0;
+  uint64_t column = 0;
+  bool operator==(const ColumnId&) const = default;
+  auto operator<=>(const ColumnId&) const = default;
+};
+
+// Rows whose column has one of these values; what they are may depend on the request's parameters.
+struct KeyedColumn {
+  ColumnId id;
+  KeyType type = KeyType::kInteger;
+  // Longer texts are no values: a varchar's limit may cut them. 0: no limit.
+  uint32_t max_bytes = 0;
+  std::vector<sql::Value> values;
+};
+
+// A relation of which every table reference is restricted, each by one column.
+struct KeyedRead {
+  Oid relation = 0;
+  std::vector<KeyedColumn> references;
+};
+
 struct Resolved {
   // May the result be cached? Judged on what the statement itself does; transaction state,
   // environment and protocol are the session's to judge.
@@ -79,10 +103,16 @@ struct Resolved {
   // Canonical relations (an inheritance or partition tree is one) that the answer depends on,
   // sorted, no duplicates. Meaningful only if refusal is kNone.
   std::vector<Oid> reads;
+  // Those of `reads` of which only some rows matter.
+  std::vector<KeyedRead> keyed_reads;
 
   // What is changed by running it. `writes` is meaningful only if !writes_anything.
   bool writes_anything = false;
-  std::vector<Oid> writes;       // canonical, sorted, no duplicates
+  std::vector<Oid> writes;  // canonical, sorted, no duplicates
+  // The tracked columns of `writes`: those in which the changed rows' old and new values are not
+  // all known, sorted; and those in which they are.
+  std::vector<ColumnId> written_columns;
+  std::vector<KeyedColumn> written_values;
   bool changes_catalog = false;  // DDL, grants: implies writes_anything
 
   Pin pin = Pin::kNone;

@@ -35,6 +35,16 @@ struct Trigger {
   std::optional<std::string> definition;  // if it has a WHEN
 };
 
+// A column that is not dropped, of a table or partitioned table.
+struct Column {
+  std::string name;
+  Oid type = 0;
+  uint32_t max_characters = 0;  // of a varchar with a limit; else 0
+  bool deterministic = false;   // equal are equal bytes: no collation, or a deterministic one
+  bool generated = false;
+  bool has_default = false;  // or is an identity
+};
+
 struct Relation {
   Oid oid = 0;
   std::string name;
@@ -54,7 +64,8 @@ struct Relation {
   // Something in its tree may write another row than the statement says.
   bool has_row_changing_triggers = false;
   std::vector<std::string> policies;
-  Oid root = 0;  // its inheritance or partition tree's representative
+  std::vector<Column> columns;  // in the order of INSERT without a list
+  Oid root = 0;                 // its inheritance or partition tree's representative
 };
 
 struct ForeignKey {
@@ -124,6 +135,13 @@ struct Cast {
   Oid function = 0;  // 0 without one
 };
 
+// A column that is a primary, unique or foreign key by itself.
+struct KeyColumn {
+  Oid relation = 0;
+  std::string column;
+  bool unique = false;
+};
+
 struct CatalogRows {
   std::vector<std::pair<Oid, std::string>> schemas;
   std::vector<Relation> relations;
@@ -140,6 +158,8 @@ struct CatalogRows {
   bool has_event_triggers = false;
   std::vector<std::pair<Oid, Trigger>> triggers;                   // by relation
   std::vector<std::pair<Oid, std::unique_ptr<Routine>>> routines;  // by function
+  std::vector<std::pair<Oid, Column>> columns;
+  std::vector<KeyColumn> key_columns;
 };
 
 }  // namespace pgsidecar::catalog

@@ -87,6 +87,7 @@ Catalog::Catalog(CatalogRows rows, std::vector<std::string> harmless)
   IndexSchemas();
   IndexRelations();
   IndexTypes();
+  IndexTrackedColumns();
   IndexCasts();
   IndexFunctions();
   IndexOperators();
@@ -108,6 +109,10 @@ void Catalog::IndexRelations() {
   for (const auto& [oid, root] : RootsOf(rows_.inherits)) {
     const auto found = relations_.find(oid);
     if (found != relations_.end()) found->second->root = root;
+  }
+  for (auto& [oid, column] : rows_.columns) {
+    const auto found = relations_.find(oid);
+    if (found != relations_.end()) found->second->columns.push_back(std::move(column));
   }
   for (const Relation& relation : rows_.relations) trees_[relation.root].push_back(&relation);
   for (auto& [oid, text] : rows_.relation_expressions) {
@@ -176,6 +181,10 @@ std::span<const Relation* const> Catalog::Tree(Oid root) const { return SpanOf(t
 
 std::span<const ForeignKey> Catalog::ReferencesTo(Oid root) const {
   return SpanOf(references_, root);
+}
+
+std::span<const TrackedColumn> Catalog::TrackedColumns(Oid root) const {
+  return SpanOf(tracked_columns_, root);
 }
 
 const Type* Catalog::FindType(Oid oid) const {

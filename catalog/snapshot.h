@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "catalog/effects.h"
+#include "catalog/key_value.h"
 #include "catalog/rows.h"
 #include "catalog/trusted_functions.h"
 #include "sql/statement_info.h"
@@ -31,6 +32,16 @@ struct StringHash {
 };
 template <typename T>
 using ByName = std::unordered_map<std::string, T, StringHash, std::equal_to<>>;
+
+// A column of a tree, by its name, of which values have counters: in every member that has it, it
+// is of one type whose equality is equality of bytes, and nothing but a write gives it its value.
+struct TrackedColumn {
+  std::string name;
+  uint64_t id = 0;  // of the name
+  KeyType type = KeyType::kInteger;
+  uint32_t max_characters = 0;  // the least limit of a varchar; 0: none
+  bool unique = false;
+};
 
 // When may a user's overload be what a call of a built-in name means? Always; or only where values
 // of one of these user types occur.
@@ -117,6 +128,9 @@ class Catalog {
   // The foreign keys that reference a relation of the tree with this root.
   std::span<const ForeignKey> ReferencesTo(Oid root) const;
 
+  // Sorted by name.
+  std::span<const TrackedColumn> TrackedColumns(Oid root) const;
+
   const Type* FindType(Oid oid) const;
   std::span<const Type* const> TypesNamed(std::string_view name) const;
   TypeFacts FactsOf(Oid type) const;
@@ -140,9 +154,12 @@ class Catalog {
   void IndexRelations();
   void MarkRowChangingTriggers();
   void IndexTypes();
+  void IndexTrackedColumns();
   void IndexCasts();
   void IndexFunctions();
   void IndexOperators();
+  std::optional<TrackedColumn> Track(Oid root, const std::string& name) const;
+  std::optional<KeyType> KeyTypeOf(Oid type) const;
   void CollectType(Oid oid, int depth, TypeFacts& facts) const;
   Applicability AppliesOnlyTo(std::span<const Oid> operands) const;
 
@@ -153,6 +170,7 @@ class Catalog {
   ByName<std::vector<const Relation*>> relations_by_name_;
   std::unordered_map<Oid, std::vector<const Relation*>> trees_;
   std::unordered_map<Oid, std::vector<ForeignKey>> references_;
+  std::unordered_map<Oid, std::vector<TrackedColumn>> tracked_columns_;
   std::unordered_map<Oid, Type*> types_;
   ByName<std::vector<const Type*>> types_by_name_;
   std::unordered_map<Oid, TypeCasts> casts_;

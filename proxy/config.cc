@@ -69,6 +69,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"sole_writer", &Config::sole_writer,
      "promise that all writes pass through this proxy; lifts max_foreign_staleness"},
     {"cache", &Config::cache, "answer repeated reads from memory"},
+    {"row_precision", &Config::row_precision,
+     "let a write of rows by key drop only the answers that depend on those rows"},
     {"cache_bytes", &Config::cache_bytes, "memory for cached answers, all told", 64 * kKilobyte},
     {"cache_entries", &Config::cache_entries, "cached answers", 1},
     {"cache_entry_bytes", &Config::cache_entry_bytes, "the largest answer that is cached",

@@ -57,6 +57,7 @@ struct Config {
   bool sole_writer = false;  // promised by the user: nobody writes except through this proxy
 
   bool cache = true;
+  bool row_precision = true;  // a write by key leaves the answers about other rows alone
   size_t cache_bytes = size_t{256} << 20;
   uint32_t cache_entries = 50'000;
   size_t cache_entry_bytes = size_t{8} << 20;  // the largest entry; at most cache_bytes

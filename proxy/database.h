@@ -49,6 +49,13 @@ class Database {
     return versions_->RelationCounter(id_, relation);
   }
 
+  cache::CounterIndex ColumnCounter(const catalog::ColumnId& column) const {
+    return versions_->ColumnCounter(id_, column.relation, column.column);
+  }
+  cache::CounterIndex SlotCounter(const catalog::ColumnId& column, uint64_t value) const {
+    return versions_->SlotCounter(id_, column.relation, column.column, value);
+  }
+
   bool usable() const {
     return connected_ && catalog_ != nullptr && !needs_recheck_ && changes_open_ == 0;
   }
@@ -90,6 +97,8 @@ class Database {
   bool TakeReloaded() { return std::exchange(reloaded_, false); }
   bool in_recovery() const { return in_recovery_; }
 
+  // Whether reads and writes of single rows are told apart. Set before the first plan is made.
+  bool row_precision = true;
   // Client sessions that are logged in to it.
   size_t clients = 0;
   StatementBook book;

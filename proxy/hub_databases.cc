@@ -17,6 +17,7 @@ Database* Hub::DatabaseNamed(const std::string& name) {
     if (database->name() == name) return database.get();
   }
   databases_.push_back(std::make_unique<Database>(name, &versions_));
+  databases_.back()->row_precision = config_->row_precision;
   watches_.push_back(
       std::make_unique<Watch>(databases_.back().get(), config_->catalog_poll_interval));
   return databases_.back().get();

@@ -88,6 +88,8 @@ struct ClientStatement {
   std::shared_ptr<const pool::PreparedStatement> prepared;
   std::shared_ptr<StatementRecord> record;  // null for a statement answered here
   std::optional<uint64_t> description;      // hash of what the server described, once it has
+  uint64_t catalog_version = 0;             // of when it was parsed
+  std::vector<sql::Literal> literals;       // of its text, if the record is a template's
   std::string local_sql;                    // for one that is answered here
   bool local() const { return record == nullptr; }
 };
@@ -224,6 +226,12 @@ class Session {
   struct Decision {
     Plan plan;                                              // of all that it runs
     std::vector<std::shared_ptr<StatementRecord>> records;  // what it runs, in order
+    // In the extended protocol: how each of them is run; the Bind's body is a view into request_.
+    struct Run {
+      std::shared_ptr<ClientStatement> statement;
+      std::string_view bind;
+    };
+    std::vector<Run> runs;
     bool unknown = false;         // it runs something whose text is not known
     bool local = false;           // answered here
     std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
@@ -272,8 +280,12 @@ class Session {
   bool DecideExtended();
   bool DecideCacheableForm();
   bool WaitForReload(TimePoint now);
-  void DecideRuns(const std::shared_ptr<ClientStatement>& statement);
+  void DecideRuns(const std::shared_ptr<ClientStatement>& statement, std::string_view bind);
   void MakePlan();
+  void AddWrittenRows(size_t run, const Plan& before, Plan* plan) const;
+  void AddReadRows();
+  RunValues ValuesOfQuery() const;
+  RunValues ValuesOf(const pgwire::Bind& bind, const ClientStatement& statement) const;
   std::string_view CacheRefusal() const;
   bool HasTimeWord() const;
   bool TryCache(TimePoint now);
@@ -387,6 +399,7 @@ class Session {
   RequestReader reader_;
   Request request_;
   Decision decision_;
+  std::vector<sql::Literal> literals_;  // of decision_.text
   bool request_pending_ = false;  // request_ is not finished
   bool client_vanished_ = false;  // behind a Terminate that waits for its turn
   bool replay_failed_ = false;    // what the request needs could not be prepared

@@ -162,7 +162,8 @@ bool Session::DecideQuery() {
     decision_.local = true;
     return true;
   }
-  auto record = database_->book.Get(query->sql).record;
+  auto [record, literals] = database_->book.Get(query->sql);
+  literals_.assign(literals.begin(), literals.end());
   decision_.text = query->sql;
   decision_.local = IsAnsweredHere(record->info());
   if (MixesOurs(record->info())) decision_.forced = OursMixed();
@@ -173,12 +174,14 @@ bool Session::DecideQuery() {
 
 std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& parse) {
   auto statement = std::make_shared<ClientStatement>();
-  auto record = database_->book.Get(parse.sql).record;
+  auto [record, literals] = database_->book.Get(parse.sql);
+  statement->literals.assign(literals.begin(), literals.end());
   if (IsAnsweredHere(record->info())) {
     statement->local_sql = parse.sql;
     return statement;
   }
   statement->record = std::move(record);
+  statement->catalog_version = database_->catalog_version();
   statement->prepared = shared_.prepared->Intern(parse.sql, parse.parameter_types);
   return statement;
 }
@@ -243,7 +246,7 @@ bool Session::DecideExtended() {
         if (!names) return bad({"08P01", "invalid string in message", "", ""});
         const auto statement = find(names->statement);
         note(statement.get());
-        DecideRuns(statement);
+        DecideRuns(statement, body);
         break;
       }
       case frontend::kDescribe: {
@@ -274,12 +277,13 @@ bool Session::DecideExtended() {
   return true;
 }
 
-void Session::DecideRuns(const std::shared_ptr<ClientStatement>& statement) {
+void Session::DecideRuns(const std::shared_ptr<ClientStatement>& statement, std::string_view bind) {
   if (statement == nullptr) {
     // Missing, and the server will say so; or made by PREPARE, and its text is not known.
     decision_.unknown |= own_names_;
   } else if (statement->record != nullptr) {
     decision_.records.push_back(statement->record);
+    decision_.runs.push_back({statement, bind});
     decision_.statement = statement;
   }
 }
@@ -323,7 +327,8 @@ void Session::MakePlan() {
   bool first = true;
   catalog::NameContext names = Names();
   bool reads_texts = analysis_holds_ && !encoding_unconfirmed_;
-  for (const auto& record : decision_.records) {
+  for (size_t run = 0; run < decision_.records.size(); ++run) {
+    const auto& record = decision_.records[run];
     // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
     if (!reads_texts || (!utf8_ && !record->ascii())) decision_.unknown = true;
     Plan one = record->PlanFor(*database_, names, names.any_schema ? kAnyNamesId : names_id_);
@@ -333,6 +338,7 @@ void Session::MakePlan() {
     }
     if (one.sets_encoding && ChangesSettings(one)) reads_texts = false;
     if (!ran_unknown_ && record->info().IsSingle(sql::StatementKind::kFetch)) one.ClearWrites();
+    AddWrittenRows(run, plan, &one);
     if (std::exchange(first, false)) {
       plan = one;
     } else {
@@ -341,6 +347,49 @@ void Session::MakePlan() {
   }
   if (decision_.unknown) plan.Merge(UnknownPlan(*database_));
   decision_.plan = std::move(plan);
+}
+
+// Past this many counters a transaction's writes are told apart by relation only.
+constexpr size_t kMaxWrittenCounters = 1024;
+
+// `before` is the plan of the runs before this one.
+void Session::AddWrittenRows(size_t run, const Plan& before, Plan* plan) const {
+  if (plan->rows == nullptr || plan->rows->writes.empty()) return;
+  if (ledger_.written() + before.written_counters.size() > kMaxWrittenCounters) {
+    return plan->AddWriteCounters(*database_, nullptr);
+  }
+  if (run >= decision_.runs.size()) {  // a simple query
+    const RunValues values = ValuesOfQuery();
+    return plan->AddWriteCounters(*database_, &values);
+  }
+  const auto bind = pgwire::Bind::Decode(decision_.runs[run].bind);
+  if (!bind.ok()) return plan->AddWriteCounters(*database_, nullptr);
+  const RunValues values = ValuesOf(*bind, *decision_.runs[run].statement);
+  plan->AddWriteCounters(*database_, &values);
+}
+
+// REQUIRES: the request is in a cacheable form.
+void Session::AddReadRows() {
+  if (decision_.plan.rows == nullptr) return;
+  const bool extended = request_.kind == Request::Kind::kExtended;
+  decision_.plan.AddReadCounters(*database_, extended
+                                                 ? ValuesOf(decision_.bind, *decision_.statement)
+                                                 : ValuesOfQuery());
+}
+
+RunValues Session::ValuesOfQuery() const {
+  RunValues values;
+  values.literals = {decision_.text, literals_};
+  values.utf8 = utf8_;
+  return values;
+}
+
+RunValues Session::ValuesOf(const pgwire::Bind& bind, const ClientStatement& statement) const {
+  return {.literals = {statement.prepared->sql, statement.literals},
+          .bind = &bind,
+          .parameter_types = statement.prepared->parameter_types,
+          .types_inferred = statement.catalog_version == database_->catalog_version(),
+          .utf8 = utf8_};
 }
 
 bool Session::HasTimeWord() const {
@@ -428,6 +477,7 @@ bool Session::TryCache(TimePoint now) {
     return true;
   }
   const bool may_fill = ledger_.empty();
+  AddReadRows();
   if (auto stamps = shared_.versions->Capture(decision_.plan.read_counters); stamps && may_fill) {
     // Only outside a transaction: a session that holds locks must not wait for another.
     if (!joined_ && status_ == pgwire::TransactionStatus::kIdle) {

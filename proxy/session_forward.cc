@@ -212,6 +212,7 @@ void Session::NoteEffects() {
   Plan& plan = decision_.plan;
   NoteSettings(&plan);
   if (plan.pin == catalog::Pin::kPreparedStatement) ForgetStatements();
+  if (fill_ != nullptr) AddReadRows();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
                            !DependsOn(*fill_, plan.read_counters))) {
     DropFill();

@@ -24,6 +24,11 @@ void MergeCounters(std::vector<CounterIndex>& into, const std::vector<CounterInd
   into = std::move(merged);
 }
 
+void Normalize(std::vector<CounterIndex>& counters) {
+  std::sort(counters.begin(), counters.end());
+  counters.erase(std::unique(counters.begin(), counters.end()), counters.end());
+}
+
 std::vector<CounterIndex> CountersOf(const Database& database,
                                      const std::vector<catalog::Oid>& relations) {
   std::vector<CounterIndex> counters;
@@ -31,9 +36,26 @@ std::vector<CounterIndex> CountersOf(const Database& database,
   for (const catalog::Oid relation : relations) {
     counters.push_back(database.RelationCounter(relation));
   }
-  std::sort(counters.begin(), counters.end());
-  counters.erase(std::unique(counters.begin(), counters.end()), counters.end());
+  Normalize(counters);
   return counters;
+}
+
+// The counters that do not wait for values go to the plan, the rest becomes its `rows`.
+void PlanRows(catalog::Resolved resolved, const Database& database, Plan& plan) {
+  for (const catalog::ColumnId& column : resolved.written_columns) {
+    plan.written_counters.push_back(database.ColumnCounter(column));
+  }
+  Normalize(plan.written_counters);
+  if (resolved.keyed_reads.empty() && resolved.written_values.empty()) return;
+  plan.rows = std::make_shared<const RowPlan>(
+      RowPlan{std::move(resolved.keyed_reads), std::move(resolved.written_values)});
+}
+
+// Those of `reads` that are not read by row.
+std::vector<catalog::Oid> ReadAsAWhole(const catalog::Resolved& resolved) {
+  std::vector<catalog::Oid> whole = resolved.reads;
+  for (const catalog::KeyedRead& read : resolved.keyed_reads) std::erase(whole, read.relation);
+  return whole;
 }
 
 // A transaction's isolation is known while it is the default or was named by BEGIN itself.
@@ -86,7 +108,12 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
 
 Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
              const catalog::NameContext& names) {
-  const catalog::Resolved resolved = catalog::Resolve(statement, names, database.last_catalog());
+  catalog::Resolved resolved = catalog::Resolve(statement, names, database.last_catalog());
+  if (!database.row_precision) {
+    resolved.keyed_reads.clear();
+    resolved.written_columns.clear();
+    resolved.written_values.clear();
+  }
   Plan plan;
   plan.refusal = resolved.refusal;
   plan.pin = resolved.pin;
@@ -97,7 +124,7 @@ Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
   plan.may_commit = resolved.may_commit;
   plan.sets_isolation = SetsIsolation(statement);
   if (resolved.refusal == Refusal::kNone) {
-    plan.read_counters = CountersOf(database, resolved.reads);
+    plan.read_counters = CountersOf(database, ReadAsAWhole(resolved));
     plan.read_counters.insert(plan.read_counters.begin(), database.counter());
   }
   if (resolved.writes_anything || resolved.changes_catalog) {
@@ -106,7 +133,20 @@ Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
     plan.written_counters = CountersOf(database, resolved.writes);
   }
   plan.writes = !plan.written_counters.empty();
+  PlanRows(std::move(resolved), database, plan);
   return plan;
+}
+
+// What both write; the reads of two are of no use.
+std::shared_ptr<const RowPlan> MergeRows(std::shared_ptr<const RowPlan> a,
+                                         std::shared_ptr<const RowPlan> b) {
+  RowPlan merged;
+  for (const RowPlan* plan : {a.get(), b.get()}) {
+    if (plan == nullptr) continue;
+    merged.writes.insert(merged.writes.end(), plan->writes.begin(), plan->writes.end());
+  }
+  if (merged.writes.empty()) return nullptr;
+  return std::make_shared<const RowPlan>(std::move(merged));
 }
 
 Plan MakePlan(const sql::TextInfo& info, const Database& database,
@@ -161,12 +201,27 @@ void Plan::Merge(const Plan& other) {
   may_commit |= other.may_commit;
   sets_isolation |= other.sets_isolation;
   MergeCounters(written_counters, other.written_counters);
+  rows = MergeRows(std::move(rows), other.rows);
+}
+
+void Plan::AddReadCounters(const Database& database, const RunValues& values) {
+  if (rows == nullptr) return;
+  AppendReadCounters(*rows, database, values, read_counters);
+  rows = nullptr;
+}
+
+void Plan::AddWriteCounters(const Database& database, const RunValues* values) {
+  if (rows == nullptr || rows->writes.empty()) return;
+  AppendWriteCounters(*rows, database, values, written_counters);
+  Normalize(written_counters);
+  rows = nullptr;
 }
 
 void Plan::ClearWrites() {
   writes = false;
   may_change_catalog = false;
   written_counters.clear();
+  rows = nullptr;
 }
 
 StatementRecord::StatementRecord(Of of, std::string key, bool ascii,
@@ -217,8 +272,8 @@ StatementBook::Found StatementBook::Get(std::string_view text) {
     }
   }
   ++analyses_;
-  auto info = std::make_shared<const sql::TextInfo>(sql::Analyze(text));
-  const bool shared = stripped && sql::HoldsForTemplate(*info);
+  auto info = std::make_shared<sql::TextInfo>(sql::Analyze(text));
+  const bool shared = stripped && sql::MakeShared(template_.literals, info.get());
   auto record = std::make_shared<StatementRecord>(shared ? Of::kTemplate : Of::kText,
                                                   shared ? template_.key : std::string(text),
                                                   IsAscii(text), std::move(info));

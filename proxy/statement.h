@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "cache/versions.h"
 #include "catalog/resolve.h"
+#include "proxy/row_plan.h"
 #include "sql/statement_info.h"
 #include "sql/template.h"
 
@@ -46,9 +47,16 @@ struct Plan {
       false;            // of the transaction that is open or begins, to something not modelled
   std::vector<cache::CounterIndex> read_counters;     // the database's first; empty if refused
   std::vector<cache::CounterIndex> written_counters;  // sorted; the database's alone: anything
+  // What is to be added to both once a run's values are known; null if nothing is.
+  std::shared_ptr<const RowPlan> rows;
 
-  // Adds the effects of another text that runs in the same request. The answer of two is not
-  // cached.
+  // Add what `rows` says and leave it null. Counters of one set of values are always the same. A
+  // write of which no values are given counts as one to all rows.
+  void AddReadCounters(const Database& database, const RunValues& values);
+  void AddWriteCounters(const Database& database, const RunValues* values);
+
+  // Adds the effects of another statement that runs in the same request, with the same values. The
+  // answer of two is not cached.
   void Merge(const Plan& other);
   void ClearWrites();
 };

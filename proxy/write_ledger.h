@@ -54,6 +54,7 @@ class WriteLedger {
   // Whether the transaction has written any of the counters that these stamps name.
   bool HasWritten(std::span<const cache::Stamp> stamps) const;
   bool empty() const { return written_.empty(); }
+  size_t written() const { return written_.size(); }
 
  private:
   struct Batch {

@@ -18,7 +18,7 @@ TextInfo Analyze(std::string_view text) {
   info.parsed = true;
   info.statements.reserve(tree->n_stmts);
   for (const PgQuery__RawStmt* raw : std::span(tree->stmts, tree->n_stmts)) {
-    Collector collector(&info.statements.emplace_back());
+    Collector collector(&info.statements.emplace_back(), text);
     AnalyzeStatement(raw->stmt, &collector);
     collector.Finish();
   }

@@ -17,6 +17,12 @@ size_t HeapBytes(const QualifiedName& name) {
 size_t HeapBytes(const WriteTarget& write) { return HeapBytes(write.relation); }
 size_t HeapBytes(const FunctionUse& use) { return HeapBytes(use.name); }
 size_t HeapBytes(const TypeUse& use) { return HeapBytes(use.type); }
+size_t HeapBytes(const Value& value) { return HeapBytes(value.text); }
+size_t HeapBytes(const Restriction& restriction);
+size_t HeapBytes(const Reference& reference);
+size_t HeapBytes(const Assignment& assignment) {
+  return HeapBytes(assignment.column) + HeapBytes(assignment.value);
+}
 size_t HeapBytes(const SettingChange& change) {
   return HeapBytes(change.name) + (change.value.has_value() ? HeapBytes(*change.value) : 0);
 }
@@ -28,8 +34,22 @@ size_t HeapBytes(const std::vector<T>& list) {
   return bytes;
 }
 
+size_t HeapBytes(const Restriction& restriction) {
+  return HeapBytes(restriction.column) + HeapBytes(restriction.values);
+}
+
+size_t HeapBytes(const Reference& reference) {
+  return HeapBytes(reference.relation) + HeapBytes(reference.restrictions);
+}
+
+size_t HeapBytes(const std::optional<RowWrite>& rows) {
+  if (!rows) return 0;
+  return HeapBytes(rows->relation) + HeapBytes(rows->columns) + HeapBytes(rows->rows) +
+         HeapBytes(rows->assignments) + HeapBytes(rows->restrictions);
+}
+
 size_t HeapBytes(const StatementInfo& info) {
-  return HeapBytes(info.unknown_reason) + HeapBytes(info.reads) + HeapBytes(info.writes) +
+  return HeapBytes(info.references) + HeapBytes(info.row_write) + HeapBytes(info.unknown_reason) + HeapBytes(info.reads) + HeapBytes(info.writes) +
          HeapBytes(info.functions) + HeapBytes(info.settings_read) + HeapBytes(info.operators) +
          HeapBytes(info.types) + HeapBytes(info.attribute_names) + HeapBytes(info.collations) +
          HeapBytes(info.settings) + HeapBytes(info.name);

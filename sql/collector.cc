@@ -68,7 +68,21 @@ QualifiedName Collector::RelationName(const PgQuery__RangeVar& relation) {
 
 void Collector::Read(const PgQuery__RangeVar* relation) {
   if (relation == nullptr) return Unknown("missing relation");
-  AppendUnlessLast(&info_.reads, RelationName(*relation));
+  QualifiedName name = RelationName(*relation);
+  references_[relation] = info_.references.size();
+  info_.references.push_back({name, {}});
+  AppendUnlessLast(&info_.reads, std::move(name));
+}
+
+void Collector::Restrict(const PgQuery__RangeVar* relation, Restriction restriction) {
+  const auto found = references_.find(relation);
+  if (found == references_.end()) return;
+  info_.references[found->second].restrictions.push_back(std::move(restriction));
+}
+
+void Collector::WriteRows(const PgQuery__RangeVar& relation, RowWrite rows) {
+  rows.relation = RelationName(relation);
+  info_.row_write = std::move(rows);
 }
 
 void Collector::Write(const PgQuery__RangeVar* relation, uint8_t operations) {
@@ -112,6 +126,28 @@ void Collector::Collation(Nodes names) { AppendUnlessLast(&info_.collations, Nam
 void Collector::Parameter(int32_t number) {
   if (number <= 0) return Unknown("parameter without a number");
   info_.max_parameter = std::max(info_.max_parameter, static_cast<uint32_t>(number));
+  ++parameter_uses_[static_cast<uint32_t>(number)];
+}
+
+void Collector::MarkOnlyUse(Value& value) const {
+  if (value.kind != ValueKind::kParameter) return;
+  const auto uses = parameter_uses_.find(value.parameter);
+  value.only_use = uses != parameter_uses_.end() && uses->second == 1;
+}
+
+void Collector::MarkOnlyUses() {
+  const auto mark = [this](std::vector<Restriction>& restrictions) {
+    for (Restriction& restriction : restrictions) {
+      for (Value& value : restriction.values) MarkOnlyUse(value);
+    }
+  };
+  for (Reference& reference : info_.references) mark(reference.restrictions);
+  if (!info_.row_write) return;
+  mark(info_.row_write->restrictions);
+  for (auto& row : info_.row_write->rows) {
+    for (Value& value : row) MarkOnlyUse(value);
+  }
+  for (Assignment& assignment : info_.row_write->assignments) MarkOnlyUse(assignment.value);
 }
 
 void Collector::Finish() {
@@ -123,6 +159,7 @@ void Collector::Finish() {
   MakeUnique(&info_.collations);
   MakeUniqueTypes(&info_.types);
   MergeWrites(&info_.writes);
+  MarkOnlyUses();
   if (unknown_) info_.kind = StatementKind::kUnknown;
 }
 

@@ -9,6 +9,8 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "sql/statement_info.h"
 #include "sql/tree.h"
@@ -20,8 +22,11 @@ bool IsTempSchema(std::string_view schema);
 
 class Collector {
  public:
-  // `info` outlives the collector and is complete after Finish().
-  explicit Collector(StatementInfo* info) : info_(*info) {}
+  // `info` outlives the collector and is complete after Finish(). `text` is what the tree was made
+  // from.
+  Collector(StatementInfo* info, std::string_view text) : info_(*info), text_(text) {}
+
+  std::string_view text() const { return text_; }
 
   // The statement holds something that the analyser does not understand. The first reason stays.
   void Unknown(std::string_view reason);
@@ -33,6 +38,9 @@ class Collector {
   void Write(const PgQuery__RangeVar* relation, uint8_t operations);
   void Function(Nodes names, uint32_t arguments);
   void SettingRead(std::string_view name) { info_.settings_read.emplace_back(name); }
+  // Of a relation that has been read; one that is a CTE's name has not.
+  void Restrict(const PgQuery__RangeVar* relation, Restriction restriction);
+  void WriteRows(const PgQuery__RangeVar& relation, RowWrite rows);
   void Operator(Nodes names);
   void Operator(std::string_view name);
   void Type(Nodes names, bool of_constant);
@@ -51,9 +59,14 @@ class Collector {
 
  private:
   QualifiedName RelationName(const PgQuery__RangeVar& relation);
+  void MarkOnlyUses();
+  void MarkOnlyUse(Value& value) const;
 
   StatementInfo& info_;
+  std::string_view text_;
   bool unknown_ = false;
+  std::unordered_map<const PgQuery__RangeVar*, size_t> references_;  // places in info_.references
+  std::unordered_map<uint32_t, uint32_t> parameter_uses_;
 };
 
 }  // namespace pgsidecar::sql

@@ -13,8 +13,11 @@ namespace pgsidecar::sql {
 
 namespace {
 
+// Of no text: nobody asks for the values of its literals.
+constexpr std::string_view kNoText;
+
 void Statement(const Node* statement, RoutineInfo* routine) {
-  Collector collector(&routine->statements.emplace_back());
+  Collector collector(&routine->statements.emplace_back(), kNoText);
   AnalyzeStatement(statement, &collector);
   collector.Finish();
 }
@@ -22,7 +25,7 @@ void Statement(const Node* statement, RoutineInfo* routine) {
 void Expression(const Node* expression, RoutineInfo* routine) {
   StatementInfo& info = routine->statements.emplace_back();
   info.kind = StatementKind::kSelect;
-  Collector collector(&info);
+  Collector collector(&info, kNoText);
   Walker(&collector).Expression(expression);
   collector.Finish();
 }

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sql/row_info.h"
+
 namespace pgsidecar::sql {
 
 enum class StatementKind : uint8_t {
@@ -62,15 +64,6 @@ enum class StatementKind : uint8_t {
 };
 
 std::string_view StatementKindName(StatementKind kind);
-
-// schema is empty for an unqualified name. A name with a database part has it checked away by the
-// server; the analyser keeps schema and name only.
-struct QualifiedName {
-  std::string schema;
-  std::string name;
-  bool operator==(const QualifiedName&) const = default;
-  auto operator<=>(const QualifiedName&) const = default;
-};
 
 // What is done to a relation, as bits.
 enum WriteOperation : uint8_t {
@@ -156,6 +149,10 @@ struct StatementInfo {
   std::vector<FunctionUse> functions;
   // What current_setting is asked for, in lower case; "" for what is not a constant.
   std::vector<std::string> settings_read;
+  // One for each time that a relation of `reads` is named, a self join's twice.
+  std::vector<Reference> references;
+  // kInsert, kUpdate and kDelete whose rows are known in part; not under kHazardModifyingCte.
+  std::optional<RowWrite> row_write;
   std::vector<QualifiedName>
       operators;  // also those behind IN, BETWEEN, LIKE, SIMILAR TO, NULLIF, ...
   std::vector<TypeUse> types;

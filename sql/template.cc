@@ -10,8 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cassert>
-#include <cstring>
 
 #include "sql/analyzer.h"
 #include "sql/time_words.h"
@@ -246,7 +244,6 @@ class Scanner {
       case Pack("groups"):
         return After::kFrame;
       case Pack("values"):
-        lists_ &= ~uint64_t{1};
         return After::kValues;
       case Pack("select"):
       case Pack("with"):
@@ -462,19 +459,6 @@ bool StripLiterals(std::string_view text, Template* into) {
 
 std::string_view TemplateText(std::string_view key) { return key.substr(0, key.find('\0')); }
 
-bool HoldsForTemplate(const TextInfo& info) {
-  if (!info.parsed || info.statements.size() != 1) return false;
-  switch (info.statements[0].kind) {
-    case StatementKind::kSelect:
-    case StatementKind::kInsert:
-    case StatementKind::kUpdate:
-    case StatementKind::kDelete:
-      return info.statements[0].settings.empty();
-    default:
-      return false;
-  }
-}
-
 ConstantPlace PlaceOf(std::span<const Literal> literals, size_t location) {
   using Source = ConstantPlace::Source;
   // The first literal that ends behind the location: the constant is its, or stands before it.
@@ -488,11 +472,79 @@ ConstantPlace PlaceOf(std::span<const Literal> literals, size_t location) {
   return {.source = Source::kUnknown};
 }
 
-std::string_view Literals::Value(size_t index) const {
+namespace {
+
+// Calls `visit` with each Value of the statement until it returns false.
+template <typename Visit>
+bool EachValue(StatementInfo& info, Visit visit) {
+  const auto each = [&](std::vector<Value>& values) {
+    return std::all_of(values.begin(), values.end(), visit);
+  };
+  const auto restricted = [&](std::vector<Restriction>& restrictions) {
+    return std::all_of(restrictions.begin(), restrictions.end(),
+                       [&](Restriction& restriction) { return each(restriction.values); });
+  };
+  for (Reference& reference : info.references) {
+    if (!restricted(reference.restrictions)) return false;
+  }
+  if (!info.row_write) return true;
+  RowWrite& write = *info.row_write;
+  return std::all_of(write.rows.begin(), write.rows.end(), each) &&
+         std::all_of(write.assignments.begin(), write.assignments.end(),
+                     [&](Assignment& assignment) { return visit(assignment.value); }) &&
+         restricted(write.restrictions);
+}
+
+bool IsShareable(const TextInfo& info) {
+  if (!info.parsed || info.statements.size() != 1) return false;
+  switch (info.statements[0].kind) {
+    case StatementKind::kSelect:
+    case StatementKind::kInsert:
+    case StatementKind::kUpdate:
+    case StatementKind::kDelete:
+      return info.statements[0].settings.empty();
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool MakeShared(std::span<const Literal> literals, TextInfo* info) {
+  if (!IsShareable(*info)) return false;
+  StatementInfo& statement = info->statements[0];
+  const auto is_literal = [](const Value& value) {
+    return value.kind == ValueKind::kNumber || value.kind == ValueKind::kString;
+  };
+  // A number's place is that of its digits, and the sign is the template's.
+  const bool all_known = EachValue(statement, [&](const Value& value) {
+    if (!is_literal(value)) return true;
+    const ConstantPlace place = PlaceOf(literals, value.location);
+    return place.source != ConstantPlace::Source::kUnknown && !place.negated;
+  });
+  if (!all_known) return false;
+  return EachValue(statement, [&](Value& value) {
+    if (!is_literal(value)) return true;
+    const ConstantPlace place = PlaceOf(literals, value.location);
+    if (place.source != ConstantPlace::Source::kLiteral) return true;
+    value.literal = static_cast<uint32_t>(place.index + 1);
+    value.text.clear();
+    return true;
+  });
+}
+
+std::string_view Literals::Value(size_t index, std::string* scratch) const {
   const Literal& place = places[index];
   const std::string_view token = text.substr(place.offset, place.length);
-  const bool quoted = place.kind == LiteralKind::kAsciiString || place.kind == LiteralKind::kString;
-  return quoted ? token.substr(1, token.size() - 2) : token;
+  if (token.front() != '\'') return token;
+  const std::string_view inside = token.substr(1, token.size() - 2);
+  if (inside.find('\'') == std::string_view::npos) return inside;
+  scratch->clear();
+  for (size_t at = 0; at < inside.size(); ++at) {
+    *scratch += inside[at];
+    if (inside[at] == '\'') ++at;
+  }
+  return *scratch;
 }
 
 }  // namespace pgsidecar::sql

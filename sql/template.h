@@ -63,9 +63,11 @@ bool StripLiterals(std::string_view text, Template* into);
 // The part of a key that people read.
 std::string_view TemplateText(std::string_view key);
 
-// Whether the analysis of one text holds for all texts of its template. Whatever in a StatementInfo
-// may hold a literal's own value has to be looked at here.
-bool HoldsForTemplate(const TextInfo& info);
+// Turns the analysis of one text into that of all texts of its template: its values name the
+// literals that they are made of (Value::literal). Returns false, with `info` as it was, if it does
+// not hold for all. Whatever in a StatementInfo may hold a literal's own value has to be looked at
+// here.
+bool MakeShared(std::span<const Literal> literals, TextInfo* info);
 
 // What a constant is made of, in every text of a template, by its place in the one that was
 // analysed: libpg_query's location, which is that of the minus sign if it has folded one in.
@@ -87,8 +89,9 @@ struct Literals {
   std::string_view text;
   std::span<const Literal> places;
 
-  // A number's digits; what stands between a string's quotes, with quotes inside still doubled.
-  std::string_view Value(size_t index) const;
+  // What a literal means, without a sign; views `text`, or `scratch` if it is written there in
+  // another way (a quote is doubled).
+  std::string_view Value(size_t index, std::string* scratch) const;
 };
 
 }  // namespace pgsidecar::sql

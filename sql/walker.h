@@ -62,6 +62,8 @@ class Walker {
   void LockingClauses(Nodes items);
   void Targets(Nodes targets);
   uint8_t OnConflict(const PgQuery__OnConflictClause& clause);  // as Assignments()
+  void InsertedRows(const PgQuery__InsertStmt& insert);
+  void UpdatedRows(const PgQuery__UpdateStmt& update);
   void MergeWhen(const PgQuery__MergeWhenClause& when, uint8_t* operations);
   // Targets of an update: kWriteDefaults if one of them is set to DEFAULT.
   uint8_t Assignments(Nodes targets);

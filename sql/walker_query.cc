@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sql/restrictions.h"
 #include "sql/walker.h"
 
 namespace pgsidecar::sql {
@@ -83,6 +84,7 @@ void Walker::Select(const PgQuery__SelectStmt& select) {
   Targets(List(select.n_target_list, select.target_list));
   FromItems(List(select.n_from_clause, select.from_clause));
   Expression(select.where_clause);
+  RestrictReferences(List(select.n_from_clause, select.from_clause), select.where_clause, out_);
   GroupClause(List(select.n_group_clause, select.group_clause));
   Expression(select.having_clause);
   WindowClause(List(select.n_window_clause, select.window_clause));
@@ -212,6 +214,7 @@ void Walker::Insert(const PgQuery__InsertStmt& insert) {
   }
   Targets(List(insert.n_returning_list, insert.returning_list));
   out_.Write(insert.relation, operations);
+  if ((operations & kWriteUpdate) == 0) InsertedRows(insert);
   LeaveWith(scope);
 }
 
@@ -248,6 +251,7 @@ void Walker::Update(const PgQuery__UpdateStmt& update) {
   Expression(update.where_clause);
   Targets(List(update.n_returning_list, update.returning_list));
   out_.Write(update.relation, static_cast<uint8_t>(kWriteUpdate | defaults));
+  if (update.n_from_clause == 0) UpdatedRows(update);
   LeaveWith(scope);
 }
 
@@ -257,6 +261,11 @@ void Walker::Delete(const PgQuery__DeleteStmt& del) {
   Expression(del.where_clause);
   Targets(List(del.n_returning_list, del.returning_list));
   out_.Write(del.relation, kWriteDelete);
+  if (del.n_using_clause == 0 && del.relation != nullptr) {
+    RowWrite rows;
+    rows.restrictions = RestrictTarget(*del.relation, del.where_clause, out_);
+    out_.WriteRows(*del.relation, std::move(rows));
+  }
   LeaveWith(scope);
 }
 

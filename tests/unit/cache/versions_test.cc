@@ -106,7 +106,7 @@ TEST(VersionsTest, PlacesAreStableAndSpread) {
   for (uint32_t relation = 16384; relation < 16384 + 1000; ++relation) {
     const CounterIndex place = versions.RelationCounter(kShop, relation);
     EXPECT_EQ(place, again.RelationCounter(kShop, relation));
-    EXPECT_LT(place, 1u << 18);
+    EXPECT_LT(place, 1u << 20);
     places.insert(place);
   }
   EXPECT_GT(places.size(), 980u);

@@ -76,9 +76,10 @@ TEST(StatementBook, TextsThatDifferInALiteralAreAnalysedOnce) {
     ++record->counts.calls;
     ASSERT_EQ(literals.size(), 2U);
     const std::string own = text(id);
+    std::string scratch;
     const sql::Literals values{.text = own, .places = literals};
-    ASSERT_EQ(values.Value(0), std::to_string(id));
-    ASSERT_EQ(values.Value(1), "n" + std::to_string(id));
+    ASSERT_EQ(values.Value(0, &scratch), std::to_string(id));
+    ASSERT_EQ(values.Value(1, &scratch), "n" + std::to_string(id));
   }
   EXPECT_EQ(book.analyses(), 1U);
   EXPECT_EQ(book.records().size(), 1U);

@@ -128,13 +128,9 @@ class TemplateOracle {
                    const std::string& constant) {
     if (place.source == ConstantPlace::Source::kTemplate) return true;
     if (place.source == ConstantPlace::Source::kUnknown) return false;
-    std::string value(literals.Value(place.index));
+    std::string scratch;
+    const std::string value(literals.Value(place.index, &scratch));
     const LiteralKind kind = literals.places[place.index].kind;
-    if (kind == LiteralKind::kAsciiString || kind == LiteralKind::kString) {
-      for (size_t at = 0; (at = value.find("''", at)) != std::string::npos; ++at) {
-        value.erase(at, 1);
-      }
-    }
     // libpg_query keeps an int4 as a number: there is no "-0".
     const bool is_minus_zero = kind == LiteralKind::kInt4 && value == "0";
     return constant == (place.negated && !is_minus_zero ? "-" + value : value);

@@ -260,9 +260,10 @@ TEST(Template, MapsAConstantToItsLiteral) {
   EXPECT_EQ(at(", b").source, Source::kTemplate);
 
   const Literals literals{.text = text, .places = stripped.literals};
-  EXPECT_EQ(literals.Value(0), "51");
-  EXPECT_EQ(literals.Value(1), "x''y");
-  EXPECT_EQ(literals.Value(2), "7");
+  std::string scratch;
+  EXPECT_EQ(literals.Value(0, &scratch), "51");
+  EXPECT_EQ(literals.Value(1, &scratch), "x'y");
+  EXPECT_EQ(literals.Value(2, &scratch), "7");
 }
 
 }  // namespace
