@@ -145,7 +145,7 @@ def measure(application, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", type=int, default=2000, help="to each shop")
+    parser.add_argument("--requests", type=int, default=4000, help="to each shop")
     parser.add_argument("--transactions", type=int, default=2000, help="of each pgbench script")
     parser.add_argument("--only", default="", help="applications with this in their name")
     parser.add_argument("--output", default=str(ROOT / "build" / "orm.json"))
