@@ -1,5 +1,6 @@
 // Logging, by spdlog: one line an event, key=value pairs behind the message. Nothing on the path of
-// a hit logs. No secret, no parameter value and no statement text above level debug.
+// a hit logs. No secret, no parameter value and no statement text above level debug
+// (with its constants taken out it may be in an error).
 
 #ifndef PGSIDECAR_BASE_LOG_H_
 #define PGSIDECAR_BASE_LOG_H_

@@ -38,11 +38,14 @@ void Trim(std::string& text) {
 
 }  // namespace
 
-Fill::Fill(const Digest& key, std::vector<Stamp> stamps, TimePoint sent_at, size_t max_bytes)
+Fill::Fill(const Digest& key, std::vector<Stamp> stamps, TimePoint sent_at, size_t max_bytes,
+           ReadPolicy keep, uint8_t group)
     : max_bytes_(max_bytes), entry_(std::make_shared<Entry>()) {
   entry_->key = key;
   entry_->stamps = std::move(stamps);
   entry_->filled_at = sent_at;
+  entry_->keep = keep;
+  entry_->group = group;
 }
 
 void Fill::OnPiece(char type, size_t message_bytes, bool first, std::string_view piece) {

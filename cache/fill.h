@@ -30,7 +30,9 @@ enum class FillOutcome : uint8_t {
 
 class Fill {
  public:
-  Fill(const Digest& key, std::vector<Stamp> stamps, TimePoint sent_at, size_t max_bytes);
+  // `keep` and `group` are the entry's.
+  Fill(const Digest& key, std::vector<Stamp> stamps, TimePoint sent_at, size_t max_bytes,
+       ReadPolicy keep = {}, uint8_t group = 0);
 
   // A piece of a message of the reply, in order: `type` and the message's whole length with header
   // are known from its header; `piece` is any part of its bytes (header included), `first` marks

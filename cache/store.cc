@@ -92,7 +92,10 @@ Store::Shard& Store::ShardOf(const Digest& key) {
 }
 
 std::shared_ptr<const Entry> Store::Lookup(const Digest& key, TimePoint now,
-                                           const ReadPolicy& policy) {
+                                           const ReadPolicy& policy, LookupOutcome* outcome) {
+  const auto say = [outcome](LookupOutcome what) {
+    if (outcome != nullptr) *outcome = what;
+  };
   Shard& shard = ShardOf(key);
   std::shared_ptr<const Entry> entry;
   {
@@ -100,19 +103,30 @@ std::shared_ptr<const Entry> Store::Lookup(const Digest& key, TimePoint now,
     const std::shared_ptr<const Entry>* const found = shard.queues->Touch(key);
     if (found == nullptr) {
       ++shard.stats.misses;
+      say(LookupOutcome::kAbsent);
       return nullptr;
     }
     entry = *found;
     ++shard.stats.hits;  // taken back if it proves to be dead
   }
   const bool is_fresh = IsFresh(*entry, now, policy.max_age);
-  if (is_fresh && (!policy.check_stamps || versions_->Match(entry->stamps))) return entry;
+  if (is_fresh && (!policy.check_stamps || versions_->Match(entry->stamps))) {
+    say(LookupOutcome::kHit);
+    return entry;
+  }
+  say(is_fresh ? LookupOutcome::kInvalidated : LookupOutcome::kExpired);
 
   const std::lock_guard lock(shard.mutex);
   --shard.stats.hits;
   ++(is_fresh ? shard.stats.stale : shard.stats.expired);
   if (shard.queues->Drop(*entry, /*refill=*/true)) Release(*entry);
   return nullptr;
+}
+
+void Store::Drop(const Entry& entry) {
+  Shard& shard = ShardOf(entry.key);
+  const std::lock_guard lock(shard.mutex);
+  if (shard.queues->Drop(entry, /*refill=*/false)) Release(entry);
 }
 
 bool Store::Insert(std::shared_ptr<const Entry> entry) {
@@ -125,7 +139,7 @@ bool Store::Insert(std::shared_ptr<const Entry> entry) {
   }
   // A write that begins after this finds the entry's stamps on its way: they will not match.
   if (!versions_->Match(entry->stamps)) return false;
-  if (!Reserve(charge, shard)) return false;
+  if (!Reserve(*entry, charge, shard)) return false;
 
   std::shared_ptr<const Entry> replaced;  // freed after the mutex is
   const std::lock_guard lock(shard.mutex);
@@ -141,7 +155,7 @@ bool Store::Insert(std::shared_ptr<const Entry> entry) {
   return true;
 }
 
-bool Store::Reserve(size_t charge, Shard& shard) {
+bool Store::Reserve(const Entry& entry, size_t charge, Shard& shard) {
   bytes_.fetch_add(charge, std::memory_order_relaxed);
   entries_.fetch_add(1, std::memory_order_relaxed);
   while (bytes_.load(std::memory_order_relaxed) > max_bytes_ ||
@@ -158,6 +172,9 @@ bool Store::Reserve(size_t charge, Shard& shard) {
     entries_.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
+  Group& group = groups_[entry.group];
+  group.entries.fetch_add(1, std::memory_order_relaxed);
+  group.bytes.fetch_add(charge, std::memory_order_relaxed);
   return true;
 }
 
@@ -176,11 +193,15 @@ bool Store::EvictFrom(Shard& shard, bool only_above_share) {
 }
 
 void Store::Release(const Entry& entry) {
-  bytes_.fetch_sub(entry.ChargeBytes(), std::memory_order_relaxed);
+  const size_t charge = entry.ChargeBytes();
+  bytes_.fetch_sub(charge, std::memory_order_relaxed);
   entries_.fetch_sub(1, std::memory_order_relaxed);
+  Group& group = groups_[entry.group];
+  group.entries.fetch_sub(1, std::memory_order_relaxed);
+  group.bytes.fetch_sub(charge, std::memory_order_relaxed);
 }
 
-size_t Store::Sweep(TimePoint now, Duration max_age) {
+size_t Store::Sweep(TimePoint now) {
   const unsigned turn = next_sweep_.fetch_add(1, std::memory_order_relaxed);
   Shard& shard = shards_[turn & (shard_count_ - 1)];
   std::vector<std::shared_ptr<const Entry>> entries;
@@ -189,7 +210,8 @@ size_t Store::Sweep(TimePoint now, Duration max_age) {
     entries = shard.queues->All();
   }
   std::erase_if(entries, [&](const std::shared_ptr<const Entry>& entry) {
-    return IsFresh(*entry, now, max_age) && versions_->Match(entry->stamps);
+    return IsFresh(*entry, now, entry->keep.max_age) &&
+           (!entry->keep.check_stamps || versions_->Match(entry->stamps));
   });
   const std::lock_guard lock(shard.mutex);
   size_t swept = 0;
@@ -231,6 +253,10 @@ StoreStats Store::Stats() const {
     sum.evicted += shard.stats.evicted;
     sum.swept += shard.stats.swept;
     sum.rejected_large += shard.stats.rejected_large;
+  }
+  for (size_t i = 0; i < kGroups; ++i) {
+    sum.groups[i] = {.entries = groups_[i].entries.load(std::memory_order_relaxed),
+                     .bytes = groups_[i].bytes.load(std::memory_order_relaxed)};
   }
   return sum;
 }

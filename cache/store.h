@@ -9,6 +9,7 @@
 #ifndef PGSIDECAR_CACHE_STORE_H_
 #define PGSIDECAR_CACHE_STORE_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +25,15 @@
 
 namespace pgsidecar::cache {
 
+// What the reader of an entry will accept.
+struct ReadPolicy {
+  Duration max_age{0};
+  bool check_stamps = true;  // false at consistency level `ttl`
+};
+
+// Entries are counted apart by a group that their owner gives them.
+inline constexpr size_t kGroups = 3;
+
 // The bytes that the server sent, whole messages each, and what they depend on. Immutable.
 struct Entry {
   Digest key;
@@ -34,16 +44,25 @@ struct Entry {
   std::vector<Stamp> stamps;
   TimePoint filled_at;      // when the fill was sent to the server, not when it was complete
   Duration server_time{0};  // from sending to the last byte: what a hit saves
+  ReadPolicy keep;          // of whoever filled it: what the sweeper leaves alone
+  uint8_t group = 0;        // below kGroups
 
   // What the entry costs in the store: these strings and stamps as malloc gives them, and the node
   // that finds it. About 380 bytes beyond the messages' own.
   size_t ChargeBytes() const;
 };
 
-// What the reader of an entry will accept.
-struct ReadPolicy {
-  Duration max_age{0};
-  bool check_stamps = true;  // false at consistency level `ttl`
+// What a lookup came to.
+enum class LookupOutcome : uint8_t {
+  kHit,
+  kAbsent,
+  kExpired,      // there was an entry past its age
+  kInvalidated,  // there was one whose stamps had moved
+};
+
+struct GroupStats {
+  uint64_t entries = 0;
+  uint64_t bytes = 0;
 };
 
 struct StoreOptions {
@@ -63,6 +82,7 @@ struct StoreStats {
   uint64_t evicted = 0;         // to make room
   uint64_t swept = 0;           // by Sweep
   uint64_t rejected_large = 0;  // larger than the whole store
+  std::array<GroupStats, kGroups> groups;
 };
 
 class Store {
@@ -74,17 +94,22 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   // The entry under `key` if the policy accepts it at `now`: younger than max_age, and unchanged
-  // where stamps are checked. A stale or expired one is dropped. Any thread, as all of these.
-  std::shared_ptr<const Entry> Lookup(const Digest& key, TimePoint now, const ReadPolicy& policy);
+  // where stamps are checked. A stale or expired one is dropped. `outcome` is told which it was.
+  // Any thread, as all of these.
+  std::shared_ptr<const Entry> Lookup(const Digest& key, TimePoint now, const ReadPolicy& policy,
+                                      LookupOutcome* outcome = nullptr);
+
+  // Drops this very entry, if it is still there.
+  void Drop(const Entry& entry);
 
   // Stores the entry if its stamps still match; replaces what stands under its key, unless that is
   // valid and was sent to the server later (it may show foreign writes that this one does not).
   // Returns whether it was stored.
   bool Insert(std::shared_ptr<const Entry> entry);
 
-  // Looks at one shard (the next at each call) and drops its stale entries and those filled before
-  // `now - max_age`. Returns how many.
-  size_t Sweep(TimePoint now, Duration max_age);
+  // Looks at one shard (the next at each call) and drops what its filler would not read any more:
+  // too old, or stale. Returns how many.
+  size_t Sweep(TimePoint now);
 
   // Drops everything; returns how many entries that was. A fill that is under way is stored all the
   // same: whoever must prevent that moves the databases' counters first.
@@ -97,7 +122,7 @@ class Store {
   Shard& ShardOf(const Digest& key);
 
   // Takes an entry's cost from the budget, evicting what is in the way; false if there is no way.
-  bool Reserve(size_t charge, Shard& shard);
+  bool Reserve(const Entry& entry, size_t charge, Shard& shard);
   bool EvictFrom(Shard& shard, bool only_above_share);
   // Gives back the cost of an entry that is no longer in the store.
   void Release(const Entry& entry);
@@ -110,6 +135,12 @@ class Store {
   // within the bounds, so what is in is always within them.
   std::atomic<size_t> bytes_ = 0;
   std::atomic<size_t> entries_ = 0;
+  // Of these, by group; moved when an entry is put in and when it is out.
+  struct Group {
+    std::atomic<size_t> entries = 0;
+    std::atomic<size_t> bytes = 0;
+  };
+  std::array<Group, kGroups> groups_;
   std::atomic<unsigned> next_eviction_ = 0;
   std::atomic<unsigned> next_sweep_ = 0;
   std::unique_ptr<Shard[]> shards_;

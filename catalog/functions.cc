@@ -21,34 +21,44 @@ using sql::RoutineInfo;
 using sql::StatementInfo;
 using sql::StatementKind;
 
-// Under which a body means what it says: they choose plans and how values are printed and read.
+// Settings under which a body means what it says: they choose plans and how values are printed and
+// read. As PostgreSQL spells them.
 bool IsHarmlessConfig(std::string_view name) {
   constexpr std::array<std::string_view, 13> kNames = {
       "search_path",       "work_mem",        "maintenance_work_mem",
-      "statement_timeout", "lock_timeout",    "timezone",
-      "datestyle",         "intervalstyle",   "client_min_messages",
+      "statement_timeout", "lock_timeout",    "TimeZone",
+      "DateStyle",         "IntervalStyle",   "client_min_messages",
       "row_security",      "plan_cache_mode", "bytea_output",
       "extra_float_digits"};
   return name.starts_with("enable_") || name.starts_with("jit") ||
          std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return lower;
+// Is it a trigger's function, whose rows are of any table, or one with arguments of any type?
+bool TakesAnyType(const Catalog& catalog, const Routine& routine) {
+  const auto is_pseudo = [&catalog](Oid oid) {
+    const Type* type = catalog.FindType(oid);
+    return type == nullptr || type->kind == 'p';
+  };
+  const auto& arguments = routine.argument_types;
+  return (arguments.empty() && is_pseudo(routine.result)) ||
+         std::any_of(arguments.begin(), arguments.end(), is_pseudo);
 }
 
 // The schemas that a body's unqualified names may mean.
-Path BodyPath(const Catalog& catalog, const Routine& routine) {
+Path SchemasOfBody(const Catalog& catalog, const Routine& routine) {
   for (const std::string& setting : routine.config) {
     constexpr std::string_view kName = "search_path=";
     if (!setting.starts_with(kName) || setting.find("$user") != std::string::npos) continue;
     return MakePath({std::string_view(setting).substr(kName.size()), "", false}, catalog);
   }
   return MakePath({"", "", /*any_schema=*/true}, catalog);
+}
+
+Path BodyPath(const Catalog& catalog, const Routine& routine) {
+  Path path = SchemasOfBody(catalog, routine);
+  path.any_type = TakesAnyType(catalog, routine);
+  return path;
 }
 
 // What a statement of a body does. All but queries could change the session or end the transaction.
@@ -79,6 +89,13 @@ void AddType(const Catalog& catalog, Oid oid, const Frame& frame, Effects& effec
   const TypeFacts facts = catalog.FactsOf(oid);
   AddTypeEffects(facts, effects);
   AddTypeExpressions(catalog, facts, frame, effects);
+}
+
+// Of the values that go in and come out.
+void AddSignature(const Catalog& catalog, const Routine& routine, const Frame& frame,
+                  Effects& effects) {
+  for (const Oid type : routine.argument_types) AddType(catalog, type, frame, effects);
+  AddType(catalog, routine.result, frame, effects);
 }
 
 // PL/pgSQL reads the text of any value as the type of the variable that it is assigned to, so that
@@ -146,9 +163,16 @@ void AddBody(const Catalog& catalog, const Function& function, const Frame& fram
   if (!body.understood()) return effects.RunsUnknown(Refusal::kUnknownFunction);
   // A definition was printed with every name qualified that is not pg_catalog's.
   const Path path = routine.definition ? Path() : BodyPath(catalog, routine);
-  for (const StatementInfo& statement : body.statements) {
-    AddStatement(catalog, path, statement, frame, effects);
-  }
+  // A variable carries values from one statement to any other, and their types let overloads apply.
+  size_t types_before = 0;
+  do {
+    effects.Normalize();
+    types_before = effects.user_types.size();
+    for (const StatementInfo& statement : body.statements) {
+      AddStatement(catalog, path, statement, frame, effects);
+    }
+    effects.Normalize();
+  } while (effects.user_types.size() != types_before);
 }
 
 // An aggregate is what it calls; everything else of C must be of an extension that is known.
@@ -180,10 +204,11 @@ Effects ComputeCall(const Catalog& catalog, const Function& function, const Fram
   }
   const Routine& routine = *function.routine;
   for (const std::string& setting : routine.config) {
-    if (!IsHarmlessConfig(LowerCase(setting.substr(0, setting.find('='))))) {
+    if (!IsHarmlessConfig(std::string_view(setting).substr(0, setting.find('=')))) {
       effects.RunsUnknown(Refusal::kUnknownFunction);
     }
   }
+  AddSignature(catalog, routine, frame, effects);
   if (function.language == "c" || function.language == "internal") {
     AddCompiled(catalog, function, frame, effects);
   } else {
@@ -196,10 +221,11 @@ Effects ComputeCall(const Catalog& catalog, const Function& function, const Fram
     effects.Refuse(Refusal::kVolatileFunction);
   }
   const bool is_unknown = effects.writes_anything || effects.environment_unknown;
-  if (is_unknown && catalog.IsDeclaredHarmless(function)) effects = DeclaredHarmless(function);
+  if (is_unknown && catalog.IsDeclaredHarmless(function)) {
+    effects = DeclaredHarmless(function);
+    AddSignature(catalog, routine, frame, effects);
+  }
 
-  for (const Oid type : routine.argument_types) AddType(catalog, type, frame, effects);
-  AddType(catalog, routine.result, frame, effects);
   if (routine.defaults) effects.Add(EffectsOfExpression(catalog, *routine.defaults, frame));
   return effects;
 }
@@ -251,6 +277,9 @@ void AddTriggers(const Catalog& catalog, const Relation& relation, uint8_t opera
   const uint32_t events = EventsOf(operations, catalog.Tree(relation.root).size() > 1);
   for (const Trigger& trigger : relation.triggers) {
     if ((trigger.type & events) == 0) continue;
+    Effects of_row;
+    for (const Oid type : relation.column_types) AddType(catalog, type, frame, of_row);
+    effects.AddRun(of_row);
     effects.AddRun(CallEffects(catalog, trigger.function, frame));
     if (!trigger.definition) continue;
     const RoutineInfo condition = sql::AnalyzeDefinition(*trigger.definition);

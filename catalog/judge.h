@@ -21,6 +21,7 @@ namespace pgsidecar::catalog {
 // listed. Which of several PostgreSQL takes depends on privileges and types, so all count.
 struct Path {
   bool known = true;
+  bool any_type = false;  // values occur whose types nobody knows: every overload applies
   std::vector<Oid> schemas;
 
   bool Contains(Oid schema) const;

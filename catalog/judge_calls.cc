@@ -10,7 +10,7 @@
 namespace pgsidecar::catalog {
 
 bool Judge::Applies(const UserOverload& overload) const {
-  if (overload.applies.always) return true;
+  if (overload.applies.always || path_.any_type) return true;
   for (const Oid type : overload.applies.types) {
     const auto& occurring = effects_.user_types;
     if (std::find(occurring.begin(), occurring.end(), type) != occurring.end()) return true;

@@ -61,6 +61,7 @@ constexpr std::array kWatched = {
     Watched{"pg_language", "oid", ""},
     Watched{"pg_event_trigger", "oid", ""},
     Watched{"pg_extension", "oid", ""},
+    Watched{"pg_depend", "objid", "x.deptype OPERATOR(pg_catalog.=) 'e'"},
     Watched{"pg_foreign_table", "ftrelid", ""},
     Watched{"pg_foreign_server", "oid", ""},
     Watched{"pg_ts_config", "oid", ""},

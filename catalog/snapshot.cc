@@ -158,6 +158,13 @@ std::vector<Oid> Catalog::AllSchemas() const {
   return all;
 }
 
+std::string_view Catalog::SchemaName(Oid schema) const {
+  for (const auto& [oid, name] : rows_.schemas) {
+    if (oid == schema) return name;
+  }
+  return {};
+}
+
 std::optional<Oid> Catalog::FindSchema(std::string_view name) const {
   const auto found = schemas_.find(name);
   if (found == schemas_.end()) return std::nullopt;

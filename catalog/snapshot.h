@@ -118,6 +118,8 @@ class Catalog {
   // Of every schema that a search_path could name.
   std::vector<Oid> AllSchemas() const;
   std::optional<Oid> FindSchema(std::string_view name) const;
+  // Empty if there is none.
+  std::string_view SchemaName(Oid schema) const;
   // pg_catalog, information_schema, pg_toast and every other pg_*.
   bool IsSystemSchema(Oid schema) const;
 

@@ -35,8 +35,7 @@ void Health::End() {
   if (thread_.joinable()) thread_.join();
 }
 
-Result<bool> Health::Listen(const proxy::ListenAddress& address,
-                            std::function<std::string()> metrics) {
+Result<bool> Health::Listen(const proxy::ListenAddress& address, std::function<Report()> ask) {
   server_ = std::make_unique<httplib::Server>();
   server_->Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
     const bool alive = NowMs() - turned_at_ms_.load() < kMaxSilenceMs;
@@ -46,12 +45,16 @@ Result<bool> Health::Listen(const proxy::ListenAddress& address,
     const bool ready = ready_.load();
     Answer(response, ready, ready ? "ok" : "not ready");
   });
-  server_->Get("/metrics",
-               [ask = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
-                 const std::string text = ask();
-                 response.status = text.empty() ? 503 : 200;
-                 response.set_content(text, "text/plain; version=0.0.4");
-               });
+  const auto tell = [](httplib::Response& response, const std::string& text, const char* type) {
+    response.status = text.empty() ? 503 : 200;
+    response.set_content(text, type);
+  };
+  server_->Get("/metrics", [ask, tell](const httplib::Request&, httplib::Response& response) {
+    tell(response, ask().metrics, "text/plain; version=0.0.4");
+  });
+  server_->Get("/stats", [ask, tell](const httplib::Request&, httplib::Response& response) {
+    tell(response, ask().stats, "application/json");
+  });
   // Probes and scrapes come one at a time; two threads serve them.
   server_->new_task_queue = [] { return new httplib::ThreadPool(2); };
   int port = address.port;

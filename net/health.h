@@ -1,5 +1,5 @@
-// The HTTP listener: health, readiness and metrics, on threads of its own. Readiness is written by
-// the worker; metrics are asked of it, and answered by its loop.
+// The HTTP listener: health, readiness and statistics, on threads of its own. Readiness is written
+// by the worker; statistics are asked of it, and answered by its loop.
 
 #ifndef PGSIDECAR_NET_HEALTH_H_
 #define PGSIDECAR_NET_HEALTH_H_
@@ -20,6 +20,12 @@ class Server;
 
 namespace pgsidecar::net {
 
+// The statistics of one moment; empty if they could not be had.
+struct Report {
+  std::string metrics;
+  std::string stats;
+};
+
 class Health {
  public:
   Health();
@@ -28,9 +34,9 @@ class Health {
   Health& operator=(const Health&) = delete;
 
   // Serves GET /healthz (200 while the loop turns), /readyz (200 while the upstream answers and
-  // clients are let in, else 503) and /metrics, on a thread of its own.
-  // `metrics` is called on the HTTP threads; it may block for a moment.
-  Result<bool> Listen(const proxy::ListenAddress& address, std::function<std::string()> metrics);
+  // clients are let in, else 503), /metrics (Prometheus) and /stats (JSON), on a thread of its own.
+  // `ask` is called on the HTTP threads; it may block for a moment.
+  Result<bool> Listen(const proxy::ListenAddress& address, std::function<Report()> ask);
 
   // Ends the HTTP threads, and waits for what they are at.
   void End();

@@ -1,15 +1,18 @@
-// pgsidecar: reads the configuration, opens the listeners, runs the worker.
+// pgsidecar: reads the configuration, opens the listeners, runs the worker; or explains a
+// statement.
 
 #include <pthread.h>
 #include <signal.h>
 
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
 #include <variant>
 
 #include "base/log.h"
+#include "net/explain.h"
 #include "net/health.h"
 #include "net/worker.h"
 #include "proxy/config.h"
@@ -42,18 +45,18 @@ int Refuse(const Error& error) {
   return kExitUsage;
 }
 
-void* RunWorker(void* worker) {
-  static_cast<pgsidecar::net::Worker*>(worker)->Run();
+void* RunTask(void* task) {
+  (*static_cast<std::function<void()>*>(task))();
   return nullptr;
 }
 
 // The parser of SQL is recursive: whoever runs it has the stack that its worst text needs.
-int RunOnLargeStack(pgsidecar::net::Worker* worker) {
+int RunOnLargeStack(std::function<void()> task) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, pgsidecar::sql::kAnalyzerStackBytes + kPlainStackBytes);
   pthread_t thread;
-  const int status = pthread_create(&thread, &attributes, RunWorker, worker);
+  const int status = pthread_create(&thread, &attributes, RunTask, &task);
   pthread_attr_destroy(&attributes);
   if (status != 0) return Refuse({"53000", "cannot start the worker thread", "", ""});
   pthread_join(thread, nullptr);
@@ -63,6 +66,13 @@ int RunOnLargeStack(pgsidecar::net::Worker* worker) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (pgsidecar::net::AsksToExplain(argc, argv)) {
+    signal(SIGPIPE, SIG_IGN);
+    int code = kExitUsage;
+    const int started =
+        RunOnLargeStack([&] { code = pgsidecar::net::RunExplain(argc, argv, Environment()); });
+    return started == 0 ? code : started;
+  }
   auto loaded = pgsidecar::proxy::LoadConfig(argc, argv, Environment());
   if (!loaded.ok()) return Refuse(loaded.error());
   if (const auto* message = std::get_if<pgsidecar::proxy::ExitMessage>(&*loaded)) {
@@ -82,7 +92,7 @@ int main(int argc, char** argv) {
   if (const auto listening = worker.Listen(); !listening.ok()) return Refuse(listening.error());
   if (config.http_listen) {
     if (const auto listening =
-            health.Listen(*config.http_listen, [&worker] { return worker.AskForMetrics(); });
+            health.Listen(*config.http_listen, [&worker] { return worker.AskForReport(); });
         !listening.ok()) {
       return Refuse(listening.error());
     }
@@ -90,5 +100,5 @@ int main(int argc, char** argv) {
   pgsidecar::log::info("pgsidecar {} upstream={} {}", pgsidecar::proxy::kVersion,
                        pgsidecar::proxy::RedactedUrl(config.upstream), config.FreshnessSummary());
   worker.LogListeners();
-  return RunOnLargeStack(&worker);
+  return RunOnLargeStack([&worker] { worker.Run(); });
 }

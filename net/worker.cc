@@ -22,7 +22,7 @@ constexpr int kBacklog = 1024;
 // How long a client may take to read our last words.
 constexpr Duration kLingerTime = std::chrono::seconds(2);
 // How long a scrape waits for the loop.
-constexpr auto kMetricsPatience = std::chrono::seconds(2);
+constexpr auto kReportPatience = std::chrono::seconds(2);
 constexpr unsigned kKeepaliveSeconds = 60;
 
 std::string RandomBytes(size_t count) {
@@ -86,8 +86,8 @@ Worker::Worker(const proxy::Config* config, Health* health)
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
-  uv_async_init(&loop_, &metrics_async_, OnMetricsAsked);
-  metrics_async_.data = this;
+  uv_async_init(&loop_, &report_async_, OnReportAsked);
+  report_async_.data = this;
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     auto signal = std::make_unique<uv_signal_t>();
     uv_signal_init(&loop_, signal.get());
@@ -582,22 +582,22 @@ void Worker::Close(Connection* connection) {
 
 void Worker::OnClosed(uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); }
 
-// --- metrics ---
+// --- statistics ---
 
-std::string Worker::AskForMetrics() {
-  std::unique_lock lock(metrics_mutex_);
-  const uint64_t wanted = ++metrics_asked_;
-  uv_async_send(&metrics_async_);
-  metrics_ready_.wait_for(lock, kMetricsPatience, [&] { return metrics_answered_ >= wanted; });
-  return metrics_answered_ >= wanted ? metrics_ : std::string();
+Report Worker::AskForReport() {
+  std::unique_lock lock(report_mutex_);
+  const uint64_t wanted = ++reports_asked_;
+  uv_async_send(&report_async_);
+  report_ready_.wait_for(lock, kReportPatience, [&] { return reports_answered_ >= wanted; });
+  return reports_answered_ >= wanted ? report_ : Report();
 }
 
-void Worker::OnMetricsAsked(uv_async_t* async) {
+void Worker::OnReportAsked(uv_async_t* async) {
   auto* worker = static_cast<Worker*>(async->data);
-  const std::lock_guard lock(worker->metrics_mutex_);
-  worker->metrics_ = proxy::Metrics(worker->hub_);
-  worker->metrics_answered_ = worker->metrics_asked_;
-  worker->metrics_ready_.notify_all();
+  const std::lock_guard lock(worker->report_mutex_);
+  worker->report_ = {proxy::Metrics(worker->hub_), proxy::StatsJson(worker->hub_)};
+  worker->reports_answered_ = worker->reports_asked_;
+  worker->report_ready_.notify_all();
 }
 
 // --- time and signals ---
@@ -619,6 +619,11 @@ void Worker::Tick() {
   hub_.OnTick(now);
   Settle();
   health_->Turn(hub_.ready());
+  if (done_ && !draining_ && done_(hub_)) {
+    draining_ = true;
+    drain_deadline_ = now;
+    FinishIfDrained();
+  }
 }
 
 void Worker::OnSignal(uv_signal_t* signal, int number) {
@@ -663,11 +668,16 @@ void Worker::FinishIfDrained() {
   for (Connection* connection : all) Close(connection);
   uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
   health_->End();
-  uv_close(reinterpret_cast<uv_handle_t*>(&metrics_async_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&report_async_), nullptr);
   for (const auto& signal : signals_) {
     uv_close(reinterpret_cast<uv_handle_t*>(signal.get()), nullptr);
   }
   log::info("drained");
+}
+
+void Worker::RunUntil(std::function<bool(const proxy::Hub&)> done) {
+  done_ = std::move(done);
+  Run();
 }
 
 void Worker::Run() {

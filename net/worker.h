@@ -1,5 +1,5 @@
 // A worker: one libuv loop that carries the bytes and events of one Hub. Everything here runs on
-// the loop's thread, but for AskForMetrics.
+// the loop's thread, but for AskForReport.
 //
 // A read fills the worker's one buffer and goes to the hub at once; what the hub wants to be
 // written is written at once as far as the socket takes it. Only what the socket does not take
@@ -13,6 +13,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -38,10 +39,12 @@ class Worker {
   // Opens every listener. The error names the address and what is wrong with it.
   Result<bool> Listen();
   void LogListeners() const;
-  // From any thread: the metrics of now, asked of the loop; empty if it does not answer in time.
-  std::string AskForMetrics();
+  // From any thread: the statistics of now, asked of the loop; empty if it does not answer in time.
+  Report AskForReport();
   // Runs until a signal has asked for the end and every session has ended.
   void Run();
+  // Runs until `done`, which is asked once a tick, says so.
+  void RunUntil(std::function<bool(const proxy::Hub&)> done);
 
  private:
   struct Listener;
@@ -61,7 +64,7 @@ class Worker {
   static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
   static void OnWritten(uv_write_t* request, int status);
   static void OnClosed(uv_handle_t* handle);
-  static void OnMetricsAsked(uv_async_t* async);
+  static void OnReportAsked(uv_async_t* async);
   static void OnTimer(uv_timer_t* timer);
   static void OnSignal(uv_signal_t* signal, int number);
 
@@ -100,13 +103,14 @@ class Worker {
   bool draining_ = false;
   bool stopping_ = false;
   TimePoint drain_deadline_{};
+  std::function<bool(const proxy::Hub&)> done_;  // of RunUntil
 
-  uv_async_t metrics_async_;
-  std::mutex metrics_mutex_;  // guards what follows
-  std::condition_variable metrics_ready_;
-  uint64_t metrics_asked_ = 0;
-  uint64_t metrics_answered_ = 0;
-  std::string metrics_;
+  uv_async_t report_async_;
+  std::mutex report_mutex_;  // guards what follows
+  std::condition_variable report_ready_;
+  uint64_t reports_asked_ = 0;
+  uint64_t reports_answered_ = 0;
+  Report report_;
 };
 
 }  // namespace pgsidecar::net

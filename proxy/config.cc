@@ -20,6 +20,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "proxy/config_rules.h"
+#include "proxy/config_text.h"
+
 namespace pgsidecar::proxy {
 namespace {
 
@@ -35,10 +38,11 @@ struct Choice {
 };
 
 // Where a setting lives; its type decides how it is read, checked, shown and named in --help.
-using Field = std::variant<UpstreamUrl Config::*, std::vector<ListenAddress> Config::*,
-                           std::optional<ListenAddress> Config::*, Consistency Config::*,
-                           bool Config::*, Duration Config::*, size_t Config::*, uint32_t Config::*,
-                           std::string Config::*, Choice>;
+using Field =
+    std::variant<UpstreamUrl Config::*, std::vector<ListenAddress> Config::*,
+                 std::vector<std::string> Config::*, std::optional<ListenAddress> Config::*,
+                 Consistency Config::*, CacheMode Config::*, bool Config::*, Duration Config::*,
+                 size_t Config::*, uint32_t Config::*, std::string Config::*, Choice>;
 
 struct Setting {
   std::string_view name;  // as in the TOML file
@@ -64,17 +68,29 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"consistency", &Config::consistency, "what a cached read promises: session or ttl"},
     {"ttl", &Config::ttl, "the oldest answer served from the cache; lifts max_foreign_staleness",
      kMillisecond},
+    {"search_ttl", &Config::search_ttl, "the same for class search; ttl if only that is given",
+     kMillisecond},
+    {"content_ttl", &Config::content_ttl, "the same for class content; ttl if only that is given",
+     kMillisecond},
     {"max_foreign_staleness", &Config::max_foreign_staleness,
      "the oldest answer while others may write past this proxy, unless ttl is given"},
     {"sole_writer", &Config::sole_writer,
      "promise that all writes pass through this proxy; lifts max_foreign_staleness"},
-    {"cache", &Config::cache, "answer repeated reads from memory"},
+    {"cache", &Config::cache,
+     "answer repeated reads from memory; verify: compare with the server's answers; observe: "
+     "count"},
+    {"cache_share", &Config::cache_share, "percent of the sessions that cache holds for", 0, 100},
+    {"cache_rest", &Config::cache_rest, "what holds for the other sessions, as in cache"},
     {"row_precision", &Config::row_precision,
      "let a write of rows by key drop only the answers that depend on those rows"},
     {"cache_bytes", &Config::cache_bytes, "memory for cached answers, all told", 64 * kKilobyte},
     {"cache_entries", &Config::cache_entries, "cached answers", 1},
     {"cache_entry_bytes", &Config::cache_entry_bytes, "the largest answer that is cached",
      kKilobyte},
+    {"search_entry_bytes", &Config::search_entry_bytes,
+     "the same for class search; cache_entry_bytes if only that is given", kKilobyte},
+    {"content_entry_bytes", &Config::content_entry_bytes,
+     "the same for class content; cache_entry_bytes if only that is given", kKilobyte},
     {"lazy_begin", &Config::lazy_begin,
      "send BEGIN with the first statement that the cache cannot answer"},
     {"single_flight_wait", &Config::single_flight_wait,
@@ -83,6 +99,9 @@ constexpr std::array kSettings = std::to_array<Setting>({
      "how often a part of the cache is searched for dead entries", kMillisecond},
     {"catalog_poll_interval", &Config::catalog_poll_interval,
      "how often the server is asked whether its catalogs have changed", kMillisecond},
+    {"harmless_functions", &Config::harmless_functions,
+     "functions, as schema.name with commas between them, that change nothing, whatever they are;"
+     " of an IMMUTABLE one the answer is cached"},
     {"default_pool_size", &Config::default_pool_size,
      "server connections of one user to one database", 1},
     {"max_server_connections", &Config::max_server_connections, "server connections in all", 1},
@@ -125,19 +144,23 @@ std::string VariableOf(const Setting& setting) {
 }
 
 bool IsList(const Setting& setting) {
-  return std::holds_alternative<std::vector<ListenAddress> Config::*>(setting.field);
+  return std::holds_alternative<std::vector<ListenAddress> Config::*>(setting.field) ||
+         std::holds_alternative<std::vector<std::string> Config::*>(setting.field);
 }
 
 bool IsSwitch(const Setting& setting) {
-  return std::holds_alternative<bool Config::*>(setting.field);
+  return std::holds_alternative<bool Config::*>(setting.field) ||
+         std::holds_alternative<CacheMode Config::*>(setting.field);
 }
 
 std::string TypeName(const Setting& setting) {
   struct {
     std::string operator()(UpstreamUrl Config::*) { return "URL"; }
     std::string operator()(std::vector<ListenAddress> Config::*) { return "HOST:PORT,..."; }
+    std::string operator()(std::vector<std::string> Config::*) { return "SCHEMA.NAME,..."; }
     std::string operator()(std::optional<ListenAddress> Config::*) { return "HOST:PORT"; }
     std::string operator()(Consistency Config::*) { return "LEVEL"; }
+    std::string operator()(CacheMode Config::*) { return "on|off|verify|observe"; }
     std::string operator()(bool Config::*) { return "on|off"; }
     std::string operator()(Duration Config::*) { return "DURATION"; }
     std::string operator()(size_t Config::*) { return "SIZE"; }
@@ -149,23 +172,6 @@ std::string TypeName(const Setting& setting) {
 }
 
 // --- Values as text ---------------------------------------------------------------------------
-
-// `text` for an error: quoted, one line, not endless, and without what may be a URL's password.
-std::string Quote(std::string_view text) {
-  constexpr size_t kLongest = 80;
-  const size_t scheme = text.find("://");
-  const size_t shown = scheme == std::string_view::npos ? kLongest : std::min(scheme + 3, kLongest);
-  std::string quoted = "\"";
-  for (const char character : text.substr(0, shown)) {
-    const bool is_control = static_cast<unsigned char>(character) < ' ' || character == '\x7f';
-    quoted.push_back(is_control ? '?' : character);
-  }
-  return quoted + (text.size() > shown ? "...\"" : "\"");
-}
-
-Error Expected(const std::string& what, std::string_view got) {
-  return Error{"F0000", "expected " + what + ", got " + Quote(got), "", ""};
-}
 
 struct Unit {
   std::string_view name;
@@ -282,11 +288,32 @@ class Setter {
     config_.*field = std::move(addresses);
     return std::nullopt;
   }
+  std::optional<Error> operator()(std::vector<std::string> Config::*field) {
+    std::vector<std::string> names;
+    for (size_t begin = 0; begin < text_.size();) {
+      const size_t end = std::min(text_.find(',', begin), text_.size());
+      const std::string_view name = text_.substr(begin, end - begin);
+      const size_t dot = name.find('.');
+      if (dot == 0 || dot == std::string_view::npos || dot + 1 == name.size()) {
+        return Expected("schema.name, several with commas", name);
+      }
+      names.emplace_back(name);
+      begin = end + 1;
+    }
+    config_.*field = std::move(names);
+    return std::nullopt;
+  }
   std::optional<Error> operator()(std::optional<ListenAddress> Config::*field) {
     return Keep(field, ReadAddress(text_));
   }
   std::optional<Error> operator()(Consistency Config::*field) {
     return Keep(field, ParseConsistency(text_));
+  }
+  std::optional<Error> operator()(CacheMode Config::*field) {
+    const Result<CacheMode> mode = ParseCacheMode(text_);
+    if (!mode.ok()) return Expected("on, off, verify or observe", text_);
+    config_.*field = *mode;
+    return std::nullopt;
   }
   std::optional<Error> operator()(bool Config::*field) {
     constexpr std::array<std::string_view, 4> kOn = {"on", "true", "yes", "1"};
@@ -365,10 +392,16 @@ std::string Show(const Setting& setting, const Config& config) {
           list += (list.empty() ? "" : ",") + ShowAddress(each);
         }
         return list;
+      } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+        std::string list;
+        for (const std::string& each : value) list += (list.empty() ? "" : ",") + each;
+        return list;
       } else if constexpr (std::is_same_v<T, std::optional<ListenAddress>>) {
         return value ? ShowAddress(*value) : "";
       } else if constexpr (std::is_same_v<T, Consistency>) {
         return std::string(ConsistencyName(value));
+      } else if constexpr (std::is_same_v<T, CacheMode>) {
+        return std::string(CacheModeName(value));
       } else if constexpr (std::is_same_v<T, bool>) {
         return value ? "on" : "off";
       } else if constexpr (std::is_same_v<T, Duration>) {
@@ -428,8 +461,13 @@ std::optional<std::string> TomlText(const toml::node& node, bool is_list) {
 }
 
 // Takes every key of the file's table.
-std::optional<Error> TakeToml(const toml::table& table, const std::string& path, Givens& givens) {
+std::optional<Error> TakeToml(const toml::table& table, const std::string& path, Givens& givens,
+                              std::vector<Rule>& rules) {
   for (const auto& [key, node] : table) {
+    if (key.str() == kRulesKey) {
+      if (auto error = ReadRules(node, path, rules)) return error;
+      continue;
+    }
     const Setting* setting = FindSetting(key.str());
     const std::string name = Quote(key.str());
     const std::string where = path + ":" + std::to_string(node.source().begin.line) + ": " +
@@ -449,7 +487,8 @@ std::optional<Error> TakeToml(const toml::table& table, const std::string& path,
 }
 
 // `origin` says who named the file.
-std::optional<Error> TakeFile(const std::string& path, const std::string& origin, Givens& givens) {
+std::optional<Error> TakeFile(const std::string& path, const std::string& origin, Givens& givens,
+                              std::vector<Rule>& rules) {
   std::ifstream file(path);
   std::ostringstream text;
   if (!file || !(text << file.rdbuf())) {
@@ -457,7 +496,7 @@ std::optional<Error> TakeFile(const std::string& path, const std::string& origin
                    (errno != 0 ? std::string(": ") + std::strerror(errno) : ""));
   }
   try {
-    return TakeToml(toml::parse(text.view(), path), path, givens);
+    return TakeToml(toml::parse(text.view(), path), path, givens, rules);
   } catch (const toml::parse_error& error) {
     return Failure(path + ":" + std::to_string(error.source().begin.line) +
                    ": expected TOML: " + std::string(error.description()));
@@ -476,6 +515,9 @@ void TakeEnvironment(const std::map<std::string, std::string>& environment, Give
 Result<std::optional<ExitMessage>> TakeFlags(int argc, const char* const* argv, Givens& givens) {
   CLI::App app("A caching and pooling proxy for PostgreSQL.", "pgsidecar");
   app.footer(
+      "pgsidecar explain \"SELECT ...\" [--user NAME] [--search-path PATH] and these flags say "
+      "what\n"
+      "the cache makes of a statement: 0 if it may be cached, 1 if not, 2 on an error.\n\n"
       "Every setting is also an environment variable (--cache-bytes is PGSIDECAR_CACHE_BYTES)\n"
       "and a key of the TOML file (cache_bytes). Flags win over the environment, the environment\n"
       "over the file. DATABASE_URL is the upstream if nothing else says one.\n"
@@ -490,7 +532,7 @@ Result<std::optional<ExitMessage>> TakeFlags(int argc, const char* const* argv, 
         std::string(setting.description));
     const std::string default_value = Show(setting, defaults);
     if (IsSwitch(setting)) {  // may stand alone, and then CLI11 would take a default_str for it
-      flag->type_name("on|off [" + default_value + "]")->expected(0, 1);
+      flag->type_name(TypeName(setting) + " [" + default_value + "]")->expected(0, 1);
     } else {
       flag->type_name(TypeName(setting))->default_str(default_value);
     }
@@ -558,16 +600,43 @@ std::optional<Error> CheckAddresses(const Config& config, const Givens& givens) 
   return std::nullopt;
 }
 
+// An entry's largest size is at most that of the cache: a default is lowered to it.
+std::optional<Error> CheckEntryBytes(std::string_view name, size_t Config::*field, Config& config,
+                                     const Givens& givens) {
+  if (config.*field <= config.cache_bytes) return std::nullopt;
+  if (!givens[IndexOf(name)].empty()) {
+    return At(
+        OriginOf(name, givens),
+        Expected("at most cache_bytes (" + ShowSize(static_cast<int64_t>(config.cache_bytes)) + ")",
+                 ShowSize(static_cast<int64_t>(config.*field))));
+  }
+  config.*field = config.cache_bytes;
+  return std::nullopt;
+}
+
+// Of each class, what has been said: by its own setting, or else by the general one.
+void SettleClasses(Config& config, const Givens& givens) {
+  const auto given = [&givens](std::string_view name) { return !givens[IndexOf(name)].empty(); };
+  config.ttl_given = given("ttl");
+  config.search_ttl_given = given("search_ttl") || config.ttl_given;
+  config.content_ttl_given = given("content_ttl") || config.ttl_given;
+  if (config.ttl_given && !given("search_ttl")) config.search_ttl = config.ttl;
+  if (config.ttl_given && !given("content_ttl")) config.content_ttl = config.ttl;
+  if (!given("cache_entry_bytes")) return;
+  if (!given("search_entry_bytes")) config.search_entry_bytes = config.cache_entry_bytes;
+  if (!given("content_entry_bytes")) config.content_entry_bytes = config.cache_entry_bytes;
+}
+
 // What holds between settings. Lowers a default that a smaller limit has overtaken.
 std::optional<Error> CheckTogether(Config& config, const Givens& givens) {
-  if (config.cache_entry_bytes > config.cache_bytes) {
-    if (!givens[IndexOf("cache_entry_bytes")].empty()) {
-      return At(OriginOf("cache_entry_bytes", givens),
-                Expected("at most cache_bytes (" +
-                             ShowSize(static_cast<int64_t>(config.cache_bytes)) + ")",
-                         ShowSize(static_cast<int64_t>(config.cache_entry_bytes))));
-    }
-    config.cache_entry_bytes = config.cache_bytes;
+  SettleClasses(config, givens);
+  constexpr std::array<std::pair<std::string_view, size_t Config::*>, 3> kEntryBytes = {{
+      {"cache_entry_bytes", &Config::cache_entry_bytes},
+      {"search_entry_bytes", &Config::search_entry_bytes},
+      {"content_entry_bytes", &Config::content_entry_bytes},
+  }};
+  for (const auto& [name, field] : kEntryBytes) {
+    if (auto error = CheckEntryBytes(name, field, config, givens)) return error;
   }
   return CheckAddresses(config, givens);
 }
@@ -586,7 +655,6 @@ Result<Config> Apply(const Givens& givens) {
         "no upstream: give --upstream postgres://user:password@host:5432/db, PGSIDECAR_UPSTREAM "
         "or DATABASE_URL");
   }
-  config.ttl_given = !givens[IndexOf("ttl")].empty();
   if (auto error = CheckTogether(config, givens)) return *error;
   return config;
 }
@@ -596,6 +664,7 @@ Result<Config> Apply(const Givens& givens) {
 Result<std::variant<Config, ExitMessage>> LoadConfig(
     int argc, const char* const* argv, const std::map<std::string, std::string>& environment) {
   Givens flags, variables, givens;
+  std::vector<Rule> rules;
   Result<std::optional<ExitMessage>> exit = TakeFlags(argc, argv, flags);
   if (!exit.ok()) return exit.error();
   if (exit->has_value()) return std::variant<Config, ExitMessage>(**exit);
@@ -604,7 +673,7 @@ Result<std::variant<Config, ExitMessage>> LoadConfig(
   const size_t config = IndexOf("config");
   const std::vector<Given>& file = flags[config].empty() ? variables[config] : flags[config];
   if (!file.empty()) {
-    if (auto error = TakeFile(file[0].text, file[0].origin, givens)) return *error;
+    if (auto error = TakeFile(file[0].text, file[0].origin, givens, rules)) return *error;
   }
   for (size_t i = 0; i < givens.size(); ++i) {
     givens[i].insert(givens[i].end(), variables[i].begin(), variables[i].end());
@@ -617,6 +686,7 @@ Result<std::variant<Config, ExitMessage>> LoadConfig(
   }
   Result<Config> result = Apply(givens);
   if (!result.ok()) return result.error();
+  result->rules = std::move(rules);
   return std::variant<Config, ExitMessage>(std::move(*result));
 }
 
@@ -631,13 +701,39 @@ std::vector<ConfigRow> Describe(const Config& config) {
   return rows;
 }
 
-Duration Config::MaxAge() const {
-  const bool capped = consistency == Consistency::kSession && !ttl_given && !sole_writer;
-  return capped ? std::min(ttl, max_foreign_staleness) : ttl;
+Duration Config::MaxAge(CacheClass cache_class, Consistency level) const {
+  Duration age = ttl;
+  bool given = ttl_given;
+  if (cache_class == CacheClass::kSearch) {
+    age = search_ttl;
+    given = search_ttl_given;
+  } else if (cache_class == CacheClass::kContent) {
+    age = content_ttl;
+    given = content_ttl_given;
+  }
+  const bool capped = level == Consistency::kSession && !given && !sole_writer;
+  return capped ? std::min(age, max_foreign_staleness) : age;
+}
+
+size_t Config::MaxEntryBytes(CacheClass cache_class) const {
+  switch (cache_class) {
+    case CacheClass::kQuery:
+      break;
+    case CacheClass::kSearch:
+      return search_entry_bytes;
+    case CacheClass::kContent:
+      return content_entry_bytes;
+  }
+  return cache_entry_bytes;
+}
+
+CacheMode Config::ModeOfSession(uint64_t n) const {
+  const bool in_share = (n + 1) * cache_share / 100 > n * cache_share / 100;
+  return in_share ? cache : cache_rest;
 }
 
 std::string Config::FreshnessSummary() const {
-  const std::string age = FormatDuration(MaxAge());
+  const std::string age = FormatDuration(MaxAge(CacheClass::kQuery, consistency));
   if (consistency == Consistency::kTtl) {
     return "consistency ttl: an answer is at most " + age + " old; writes are not watched";
   }
@@ -659,6 +755,12 @@ Result<Duration> ParseDuration(std::string_view text) {
     return Expected("at most " + ShowTime(kLongestMicroseconds), text);
   }
   return Duration(*value);
+}
+
+Result<Duration> ParseTtl(std::string_view text) {
+  const Result<Duration> ttl = ParseDuration(text);
+  if (ttl.ok() && ttl->count() < kMillisecond) return Expected("at least 1ms", text);
+  return ttl;
 }
 
 std::string FormatDuration(Duration duration) { return ShowTime(duration.count()); }

@@ -19,19 +19,14 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "proxy/cache_policy.h"
+#include "proxy/rules.h"
 #include "proxy/url.h"
 
 namespace pgsidecar::proxy {
 
 // What --version prints; the project's version in CMakeLists.txt.
 inline constexpr std::string_view kVersion = "0.1.0";
-
-// What a read may be told, hit or miss.
-enum class Consistency : uint8_t {
-  kTtl,           // no older than max_age; writes are not watched
-  kSession,       // and every acknowledged write that passed through this proxy is seen
-  kLinearizable,  // as if it ran on the primary; needs the change feed
-};
 
 struct ListenAddress {
   std::string host;   // an address or a name, without brackets; or a directory for a Unix socket
@@ -53,18 +48,30 @@ struct Config {
   Consistency consistency = Consistency::kSession;
   Duration ttl = std::chrono::minutes(5);
   bool ttl_given = false;  // somebody set ttl, even if to its default
+  // Of the other classes; the general setting holds for each that does not say otherwise.
+  Duration search_ttl = std::chrono::minutes(30);
+  bool search_ttl_given = false;
+  Duration content_ttl = std::chrono::hours(1);
+  bool content_ttl_given = false;
   Duration max_foreign_staleness = std::chrono::seconds(5);
   bool sole_writer = false;  // promised by the user: nobody writes except through this proxy
 
-  bool cache = true;
+  CacheMode cache = CacheMode::kOn;
+  uint32_t cache_share = 100;              // percent of the sessions that `cache` holds for
+  CacheMode cache_rest = CacheMode::kOff;  // of the others
   bool row_precision = true;  // a write by key leaves the answers about other rows alone
   size_t cache_bytes = size_t{256} << 20;
   uint32_t cache_entries = 50'000;
-  size_t cache_entry_bytes = size_t{8} << 20;  // the largest entry; at most cache_bytes
+  // The largest entry of each class; at most cache_bytes.
+  size_t cache_entry_bytes = size_t{8} << 20;
+  size_t search_entry_bytes = size_t{8} << 20;
+  size_t content_entry_bytes = size_t{100} << 20;
+  std::vector<Rule> rules;  // of the file only
   bool lazy_begin = true;
   Duration single_flight_wait = std::chrono::seconds(1);
   Duration sweep_interval = std::chrono::seconds(1);
   Duration catalog_poll_interval = std::chrono::seconds(1);
+  std::vector<std::string> harmless_functions;  // as schema.name
 
   uint32_t default_pool_size = 20;  // server connections of one user to one database
   uint32_t max_server_connections = 100;
@@ -83,9 +90,13 @@ struct Config {
   std::string log_level = "info";
   std::string log_format = "text";
 
-  // The oldest answer that may be served from the cache: ttl; at level `session` capped by
-  // max_foreign_staleness unless the user chose the ttl or promised to be the sole writer.
-  Duration MaxAge() const;
+  // The oldest answer of a class that may be served from the cache: its ttl; at level `session`
+  // capped by max_foreign_staleness unless the user chose the ttl or promised to be the sole
+  // writer.
+  Duration MaxAge(CacheClass cache_class, Consistency level) const;
+  size_t MaxEntryBytes(CacheClass cache_class) const;
+  // What `cache`, `cache_share` and `cache_rest` say to the nth session that logs in: evenly dealt.
+  CacheMode ModeOfSession(uint64_t n) const;
   // One line for the start-up log: which promise holds, and why.
   std::string FreshnessSummary() const;
 };
@@ -115,7 +126,9 @@ std::vector<ConfigRow> Describe(const Config& config);
 // PostgreSQL's way to write a time: 500ms, 30s, 5min, 1h; a bare number is in seconds. The Error's
 // message says what was expected.
 Result<Duration> ParseDuration(std::string_view text);
-// The same way, in the largest unit that leaves no remainder.
+// A time that an answer may be old: at least a millisecond.
+Result<Duration> ParseTtl(std::string_view text);
+// As ParseDuration reads it, in the largest unit that leaves no remainder.
 std::string FormatDuration(Duration duration);
 
 // ttl, session, linearizable. Refuses what this version cannot promise.

@@ -3,30 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "proxy/console_cache.h"
+#include "proxy/console_table.h"
 #include "proxy/hub.h"
 
 namespace pgsidecar::proxy {
 namespace {
-
-using Value = std::optional<std::string>;
-using Row = std::vector<Value>;
-
-Value Text(std::string_view text) { return std::string(text); }
-template <typename Number>
-Value Count(Number number) {
-  return std::to_string(number);
-}
-std::string Milliseconds(Duration duration) {
-  const auto tenths = duration.count() / 100;
-  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
-}
-std::string Seconds(Duration duration) {
-  return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
-}
 
 // Every figure of the proxy once, for SHOW STATS, SHOW CACHE and /metrics.
 struct Figure {
@@ -48,6 +35,12 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
       {"hits_total", "Requests answered from the cache", true, s.hits},
       {"misses_total", "Cacheable requests that the server answered", true, s.misses},
       {"bypasses_total", "Requests that the cache had no part in", true, s.bypasses},
+      {"observed_hits_total", "Requests that would have been hits, in mode observe or verify", true,
+       s.observed_hits},
+      {"verify_matches_total", "Would-be hits that were what the server answered", true,
+       s.verify_matches},
+      {"verify_mismatches_total", "Would-be hits that were not", true, s.verify_mismatches},
+      {"verify_skipped_total", "Would-be hits that could not be compared", true, s.verify_skipped},
       {"writes_total", "Requests that moved versions", true, s.writes},
       {"writes_to_anything_total", "Of these, writes that the analysis could not bound", true,
        s.writes_to_anything},
@@ -65,6 +58,8 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
        static_cast<uint64_t>(s.wait_time.count())},
       {"server_time_saved_microseconds_total", "Server time that hits did not need", true,
        static_cast<uint64_t>(s.server_time_saved.count())},
+      {"observed_server_time_microseconds_total", "Server time that observed hits would not need",
+       true, static_cast<uint64_t>(s.observed_server_time.count())},
       {"received_bytes_total", "Bytes from clients", true, s.bytes_from_clients},
       {"sent_bytes_total", "Bytes to clients", true, s.bytes_to_clients},
       {"server_received_bytes_total", "Bytes from the server", true, s.bytes_from_servers},
@@ -91,16 +86,46 @@ std::vector<Figure> CacheFigures(const Hub& hub) {
   };
 }
 
-LocalAnswer Show(std::vector<std::string> columns, std::vector<Row> rows) {
-  return {.columns = std::move(columns), .rows = std::move(rows), .tag = "SHOW", .error = {}};
-}
-
 LocalAnswer ShowFigures(const std::vector<Figure>& figures) {
   std::vector<Row> rows;
   for (const Figure& figure : figures) {
     rows.push_back({Text(figure.name), Count(figure.value), Text(figure.help)});
   }
   return Show({"name", "value", "description"}, std::move(rows));
+}
+
+// The same of each class.
+struct ClassFigure {
+  std::string_view name;
+  std::string_view help;
+  bool counter;
+  std::array<uint64_t, kCacheClasses> values;
+};
+
+std::vector<ClassFigure> ClassFigures(const Hub& hub) {
+  const cache::StoreStats store = hub.store().Stats();
+  ClassFigure entries = {"cache_class_entries", "Entries now, by class", false, {}};
+  ClassFigure bytes = {"cache_class_bytes", "Bytes now, by class", false, {}};
+  for (size_t i = 0; i < kCacheClasses; ++i) {
+    entries.values[i] = store.groups[i].entries;
+    bytes.values[i] = store.groups[i].bytes;
+  }
+  return {entries,
+          bytes,
+          {"cache_class_hits_total", "Requests answered from the cache, by class", true,
+           hub.statistics().hits_by_class}};
+}
+
+LocalAnswer ShowCache(const Hub& hub) {
+  LocalAnswer answer = ShowFigures(CacheFigures(hub));
+  for (const ClassFigure& figure : ClassFigures(hub)) {
+    for (size_t i = 0; i < kCacheClasses; ++i) {
+      const std::string_view name = CacheClassName(static_cast<CacheClass>(i));
+      answer.rows.push_back({std::string(figure.name) + "." + std::string(name),
+                             Count(figure.values[i]), Text(figure.help)});
+    }
+  }
+  return answer;
 }
 
 LocalAnswer ShowPools(const Hub& hub, TimePoint now) {
@@ -166,31 +191,6 @@ LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
               std::move(rows));
 }
 
-LocalAnswer ShowStatements(const Hub& hub) {
-  constexpr size_t kMaxRows = 1000;
-  std::vector<std::pair<const Database*, const StatementRecord*>> all;
-  for (const auto& database : hub.databases()) {
-    for (const auto& record : database->book.records()) {
-      if (record->counts.calls > 0) all.emplace_back(database.get(), record.get());
-    }
-  }
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    return a.second->counts.calls > b.second->counts.calls;
-  });
-  if (all.size() > kMaxRows) all.resize(kMaxRows);
-  std::vector<Row> rows;
-  for (const auto& [database, record] : all) {
-    const CallCounts& counts = record->counts;
-    rows.push_back(
-        {Text(database->name()), Count(counts.calls), Count(counts.hits), Count(counts.misses),
-         Count(counts.bypasses), Milliseconds(counts.server_time_saved),
-         counts.last_bypass.empty() ? Value() : Text(counts.last_bypass), Text(record->text())});
-  }
-  return Show(
-      {"database", "calls", "hits", "misses", "bypasses", "saved_ms", "bypass_because", "query"},
-      std::move(rows));
-}
-
 LocalAnswer ShowDatabases(const Hub& hub) {
   std::vector<Row> rows;
   for (const auto& database : hub.databases()) {
@@ -225,10 +225,10 @@ struct NamedCommand {
 
 LocalAnswer ShowHelp(Hub&, TimePoint);
 
-constexpr std::array<NamedCommand, 11> kCommands = {{
+constexpr std::array<NamedCommand, 13> kCommands = {{
     {"SHOW STATS", [](Hub& hub, TimePoint) { return ShowFigures(StatsFigures(hub)); },
      "what the proxy has done since its start"},
-    {"SHOW CACHE", [](Hub& hub, TimePoint) { return ShowFigures(CacheFigures(hub)); },
+    {"SHOW CACHE", [](Hub& hub, TimePoint) { return ShowCache(hub); },
      "what the cache holds and has done"},
     {"SHOW POOLS", [](Hub& hub, TimePoint now) { return ShowPools(hub, now); },
      "server connections by user and database"},
@@ -238,6 +238,10 @@ constexpr std::array<NamedCommand, 11> kCommands = {{
      "server connections"},
     {"SHOW STATEMENTS", [](Hub& hub, TimePoint) { return ShowStatements(hub); },
      "calls, hits and refusals by statement, most called first"},
+    {"SHOW RULES", [](Hub& hub, TimePoint) { return ShowRules(hub); },
+     "the configuration's rules and how many cacheable requests each has matched"},
+    {"SHOW MISMATCHES", [](Hub& hub, TimePoint now) { return ShowMismatches(hub, now); },
+     "where the cache would have answered otherwise than the server, newest first"},
     {"SHOW DATABASES", [](Hub& hub, TimePoint) { return ShowDatabases(hub); },
      "whose catalog is loaded"},
     {"SHOW CONFIG", [](Hub& hub, TimePoint) { return ShowConfig(hub); }, "the configuration"},
@@ -299,7 +303,41 @@ std::string Metrics(const Hub& hub) {
   };
   append(StatsFigures(hub));
   append(CacheFigures(hub));
+  for (const ClassFigure& figure : ClassFigures(hub)) {
+    const std::string name = "pgsidecar_" + std::string(figure.name);
+    text += "# HELP " + name + " " + std::string(figure.help) + "\n";
+    text += "# TYPE " + name + (figure.counter ? " counter\n" : " gauge\n");
+    for (size_t i = 0; i < kCacheClasses; ++i) {
+      text += name + "{class=\"" + std::string(CacheClassName(static_cast<CacheClass>(i))) +
+              "\"} " + std::to_string(figure.values[i]) + "\n";
+    }
+  }
   return text;
+}
+
+std::string StatsJson(const Hub& hub) {
+  nlohmann::json json;
+  json["version"] = kVersion;
+  for (const Figure& figure : StatsFigures(hub)) json["stats"][figure.name] = figure.value;
+  for (const Figure& figure : CacheFigures(hub)) json["cache"][figure.name] = figure.value;
+  for (const ClassFigure& figure : ClassFigures(hub)) {
+    for (size_t i = 0; i < kCacheClasses; ++i) {
+      json["classes"][CacheClassName(static_cast<CacheClass>(i))][figure.name] = figure.values[i];
+    }
+  }
+  json["rules"] = nlohmann::json::array();
+  for (const uint64_t matches : hub.statistics().rule_matches) {
+    json["rules"].push_back({{"matches", matches}});
+  }
+  json["databases"] = nlohmann::json::array();
+  for (const auto& database : hub.databases()) {
+    json["databases"].push_back({{"name", database->name()},
+                                 {"cache_usable", database->usable()},
+                                 {"catalog_version", database->catalog_version()},
+                                 {"statements", database->book.records().size()}});
+  }
+  // A database's name may be in any encoding.
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace pgsidecar::proxy

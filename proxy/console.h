@@ -14,12 +14,14 @@ namespace pgsidecar::proxy {
 
 class Hub;
 
-// Runs one console command: SHOW STATS | CACHE | POOLS | CLIENTS | SERVERS | STATEMENTS | DATABASES
-// | CONFIG | VERSION | HELP, FLUSH. 42601 for anything else.
+// Runs one console command, of those that SHOW HELP lists. 42601 for anything else.
 LocalAnswer RunConsole(Hub& hub, std::string_view sql, TimePoint now);
 
 // The same figures in Prometheus' text exposition format.
 std::string Metrics(const Hub& hub);
+
+// The same figures, the databases and the rules as JSON. No statement's text is in it.
+std::string StatsJson(const Hub& hub);
 
 }  // namespace pgsidecar::proxy
 

@@ -85,6 +85,8 @@ bool Database::OnPoll(const catalog::PollAnswer& answer) {
   in_recovery_ = answer.in_recovery;
   if (answer.conf_load_time != conf_load_time_) {
     reloaded_ = !conf_load_time_.empty();
+    // No environment shows a setting of the user's own (app.tenant), which the file may give, too.
+    versions_->Move(counter_);
     conf_load_time_ = answer.conf_load_time;
   }
   if (catalog_ != nullptr && answer.fingerprint == fingerprint_) {

@@ -26,7 +26,9 @@ Hub::Hub(const Config* config, Random random)
              .flights = &flights_,
              .prepared = &prepared_,
              .statistics = &statistics_,
+             .mismatches = &mismatches_,
              .databases = &databases_};
+  statistics_.rule_matches.resize(config->rules.size());
   DatabaseNamed(config->upstream.database);
 }
 
@@ -173,7 +175,7 @@ void Hub::OnTick(TimePoint now) {
   TrimPools(now);
   if (now >= next_sweep_) {
     next_sweep_ = now + config_->sweep_interval;
-    store_.Sweep(now, config_->MaxAge());
+    store_.Sweep(now);
   }
   std::vector<ClientId> ids;
   ids.reserve(sessions_.size());

@@ -101,6 +101,7 @@ class Hub {
   const cache::Store& store() const { return store_; }
   const cache::VersionTable& versions() const { return versions_; }
   const cache::SingleFlight& flights() const { return flights_; }
+  const MismatchLog& mismatches() const { return mismatches_; }
   // Drops everything that is cached, and what is being filled; returns how many entries that was.
   size_t Flush();
   const std::unordered_map<ClientId, std::unique_ptr<Session>>& sessions() const {
@@ -111,6 +112,8 @@ class Hub {
   }
   const std::map<std::string, std::unique_ptr<pool::Pool>>& pools() const { return pools_; }
   const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
+  // Why the catalog of the upstream URL's database is not loaded; empty if nothing is wrong.
+  const std::string& upstream_error() const { return watches_.front()->last_error(); }
   bool draining() const { return draining_; }
   // The upstream answers, and new clients are let in.
   bool ready() const;
@@ -168,6 +171,7 @@ class Hub {
   cache::SingleFlight flights_;
   pool::PreparedRegistry prepared_;
   Statistics statistics_;
+  MismatchLog mismatches_;
   Shared shared_;
 
   uint64_t next_id_ = 1;

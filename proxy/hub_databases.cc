@@ -18,8 +18,8 @@ Database* Hub::DatabaseNamed(const std::string& name) {
   }
   databases_.push_back(std::make_unique<Database>(name, &versions_));
   databases_.back()->row_precision = config_->row_precision;
-  watches_.push_back(
-      std::make_unique<Watch>(databases_.back().get(), config_->catalog_poll_interval));
+  watches_.push_back(std::make_unique<Watch>(
+      databases_.back().get(), config_->catalog_poll_interval, &config_->harmless_functions));
   return databases_.back().get();
 }
 

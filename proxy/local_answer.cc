@@ -32,6 +32,7 @@ void SendLocalRows(Outbox& out, const LocalAnswer& answer) {
     out.Emit([&](std::string& to) { message.Encode(to); });
   }
   out.Emit([&](std::string& to) {
+    if (answer.warning) pgwire::EncodeWarning(to, *answer.warning);
     if (answer.tag.empty()) {
       pgwire::EndMessage(to, pgwire::BeginMessage(to, pgwire::backend_type::kEmptyQueryResponse));
     } else {

@@ -15,8 +15,9 @@ namespace pgsidecar::proxy {
 struct LocalAnswer {
   std::vector<std::string> columns;  // all of type text; none: a command without rows
   std::vector<std::vector<std::optional<std::string>>> rows;
-  std::string tag;             // of CommandComplete; empty: EmptyQueryResponse
-  std::optional<Error> error;  // instead of everything else
+  std::string tag;                 // of CommandComplete; empty: EmptyQueryResponse
+  std::optional<Error> warning{};  // ahead of it
+  std::optional<Error> error;      // instead of everything else
 };
 
 // The parts of an answer as backend messages in text format.

@@ -50,6 +50,7 @@
 #include "proxy/request.h"
 #include "proxy/session_settings.h"
 #include "proxy/statistics.h"
+#include "proxy/verify.h"
 #include "proxy/write_ledger.h"
 
 namespace pgsidecar::proxy {
@@ -62,6 +63,7 @@ struct Shared {
   cache::SingleFlight* flights = nullptr;
   pool::PreparedRegistry* prepared = nullptr;
   Statistics* statistics = nullptr;
+  MismatchLog* mismatches = nullptr;
   const std::vector<std::unique_ptr<Database>>* databases = nullptr;
 };
 
@@ -213,10 +215,19 @@ class Session {
     std::unique_ptr<Error> error{};                // for kForcedError
     std::shared_ptr<Followed> followed{};          // for kQuery, kExecute
   };
+  // In mode verify: what the cache would have answered to the request that a fill is copied of.
+  struct Verified {
+    std::shared_ptr<const cache::Entry> entry;
+    std::string text;  // with its literals, which the record's may not have
+    size_t parameters = 0;
+    uint64_t parameters_hash = 0;
+  };
   struct Batch {
     std::unique_ptr<cache::Fill> fill;
-    bool leading = false;  // a flight of others waits for the fill
-    Digest key{};          // of the fill
+    std::optional<Verified> verified;  // then the fill is only compared
+    bool resets_own = false;           // RESET ALL or DISCARD ALL is in it
+    bool leading = false;              // a flight of others waits for the fill
+    Digest key{};                      // of the fill
     bool may_change_catalog = false;
     bool failed = false;  // an error has come
     std::shared_ptr<StatementRecord> record;
@@ -254,6 +265,7 @@ class Session {
   void OnLoginPiece(const pgwire::Piece& piece);
   void OnLoginAuthentication(std::string_view bytes);
   void CheckEncodings();
+  void Identify();
 
   // --- session.cc ---
   void Process(std::string_view input, TimePoint now);
@@ -289,6 +301,7 @@ class Session {
   std::string_view CacheRefusal() const;
   bool HasTimeWord() const;
   bool TryCache(TimePoint now);
+  CachePolicy Policy();
   void SendHit(const std::shared_ptr<const cache::Entry>& entry);
   void MakeKey();
   void DropFill();
@@ -345,6 +358,14 @@ class Session {
   void SkipToSync();
   void Restore(const Expected& skipped);
   void EndFill(Batch& batch, TimePoint now);
+
+  // --- session_verify.cc: modes observe and verify ---
+  void WouldHit(const std::shared_ptr<const cache::Entry>& entry, const CachePolicy& policy,
+                TimePoint now);
+  void EndVerify(Batch& batch, TimePoint now);
+  void NoteMismatch(const Batch& batch, const cache::Entry& server, Verdict verdict, TimePoint now);
+  void SkipVerify(std::optional<Verified>& verified);
+
   void LandFlight(Batch& batch);
   void DropMarkers();
   void Desynchronized(char type);
@@ -454,6 +475,9 @@ class Session {
   bool utf8_ = true;  // both ends
   std::string_view bypass_;  // why the session does not use the cache until it ends; a constant
   OwnSettings settings_;
+  CacheMode ceiling_ = CacheMode::kOff;  // what the configuration allows the session
+  SessionIdentity identity_;             // what rules know of it
+  uint64_t identity_id_ = 0;
   bool rolled_back_ = false;  // the last COMMIT or ROLLBACK that the server reported was a ROLLBACK
   bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
   std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
@@ -468,6 +492,7 @@ class Session {
   bool waited_for_catalog_ = false;    // the request has
   bool joined_ = false;                // the request has waited for a flight already
   std::unique_ptr<cache::Fill> fill_;  // for the request, once it is sent
+  std::optional<Verified> verified_;   // what the fill is compared with
   bool leading_ = false;
   std::vector<cache::WaiterId> woken_;
   std::vector<cache::CounterIndex> orphaned_;

@@ -400,7 +400,7 @@ bool Session::HasTimeWord() const {
 // Why neither a hit nor a fill may be; empty if they may. A constant.
 std::string_view Session::CacheRefusal() const {
   using catalog::Refusal;
-  if (!shared_.config->cache || !settings_.cache()) return "cache_off";
+  if (ceiling_ == CacheMode::kOff || settings_.now().cache == CacheMode::kOff) return "cache_off";
   if (!bypass_.empty()) return bypass_;
   // A name that is unknown to a catalog that is being loaded again may not be unknown for long.
   const bool is_select = decision_.plan.refusal != Refusal::kNotASelect &&
@@ -408,6 +408,8 @@ std::string_view Session::CacheRefusal() const {
   if (is_select && !database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
   if (decision_.plan.refusal != Refusal::kNone) return RefusalName(decision_.plan.refusal);
   if (!decision_.cacheable_form) return "protocol_form";
+  // The server has to hold what the client names there itself; a hit would prepare nothing.
+  if (own_names_ && decision_.has_parse && !decision_.parsed_name.empty()) return "protocol_form";
   if (!Quiet() || batch_open_) return "in_pipeline";
   if (status_ == pgwire::TransactionStatus::kFailed) return "failed_transaction";
   if (!isolation_known_) return "isolation_level";
@@ -421,6 +423,16 @@ std::string_view Session::CacheRefusal() const {
     return RefusalName(Refusal::kUnknownType);
   }
   return {};
+}
+
+// How the cache treats the request. REQUIRES: CacheRefusal has nothing against it.
+CachePolicy Session::Policy() {
+  const catalog::NameContext names = Names();
+  const StatementPolicy& statement = decision_.records[0]->PolicyFor(
+      *shared_.config, *database_, names, names.any_schema ? kAnyNamesId : names_id_, identity_,
+      identity_id_);
+  if (statement.rule_index) ++shared_.statistics->rule_matches[*statement.rule_index];
+  return PolicyOf(*shared_.config, statement, ceiling_, settings_.now());
 }
 
 void Session::MakeKey() {
@@ -449,7 +461,13 @@ bool Session::TryCache(TimePoint now) {
     return false;
   }
   CallCounts& counts = decision_.records.back()->counts;
-  const std::string_view refusal = CacheRefusal();
+  std::string_view refusal = CacheRefusal();
+  CachePolicy policy;
+  if (refusal.empty()) {
+    policy = Policy();
+    counts.cache_class = policy.cache_class;
+    refusal = policy.off_because;
+  }
   if (!refusal.empty()) {
     ++shared_.statistics->bypasses;
     ++counts.calls;
@@ -459,16 +477,19 @@ bool Session::TryCache(TimePoint now) {
     return false;
   }
   MakeKey();
-  const Config& config = *shared_.config;
-  const cache::ReadPolicy policy{.max_age = config.MaxAge(),
-                                 .check_stamps = config.consistency != Consistency::kTtl};
-  const auto entry = shared_.store->Lookup(key_, now, policy);
+  cache::LookupOutcome outcome = cache::LookupOutcome::kAbsent;
+  const auto entry = shared_.store->Lookup(key_, now, policy.read, &outcome);
   const bool whole = entry && !(entry->row_description.empty() &&
                                 (decision_.describes_portal || !decision_.statement));
   if (whole && !ledger_.HasWritten(entry->stamps)) {
-    ++shared_.statistics->hits;
-    shared_.statistics->server_time_saved += entry->server_time;
     ++counts.calls;
+    if (policy.mode != CacheMode::kOn) {
+      WouldHit(entry, policy, now);
+      return false;
+    }
+    ++shared_.statistics->hits;
+    ++shared_.statistics->hits_by_class[entry->group];
+    shared_.statistics->server_time_saved += entry->server_time;
     ++counts.hits;
     counts.server_time_saved += entry->server_time;
     SetLast("hit", false);
@@ -480,7 +501,8 @@ bool Session::TryCache(TimePoint now) {
   AddReadRows();
   if (auto stamps = shared_.versions->Capture(decision_.plan.read_counters); stamps && may_fill) {
     // Only outside a transaction: a session that holds locks must not wait for another.
-    if (!joined_ && status_ == pgwire::TransactionStatus::kIdle) {
+    // Where nothing is served there is nothing to wait for.
+    if (!joined_ && status_ == pgwire::TransactionStatus::kIdle && policy.mode == CacheMode::kOn) {
       joined_ = true;
       switch (shared_.flights->Join(key_, *stamps, id_)) {
         case cache::SingleFlight::Role::kFollower:
@@ -495,11 +517,14 @@ bool Session::TryCache(TimePoint now) {
           break;
       }
     }
-    fill_ = std::make_unique<cache::Fill>(key_, *std::move(stamps), now, config.cache_entry_bytes);
+    fill_ = std::make_unique<cache::Fill>(key_, *std::move(stamps), now, policy.max_entry_bytes,
+                                          policy.read, static_cast<uint8_t>(policy.cache_class));
   }
   ++shared_.statistics->misses;
   ++counts.calls;
   ++counts.misses;
+  if (outcome == cache::LookupOutcome::kInvalidated) ++counts.invalidated;
+  if (outcome == cache::LookupOutcome::kExpired) ++counts.expired;
   if (may_fill) {
     SetLast("miss", false);
   } else {
@@ -533,6 +558,7 @@ void Session::SendHit(const std::shared_ptr<const cache::Entry>& entry) {
 // The fill that was meant for the request is not to be.
 void Session::DropFill() {
   fill_.reset();
+  SkipVerify(verified_);
   if (!std::exchange(leading_, false)) return;
   for (const cache::WaiterId waiter : shared_.flights->Land(key_)) woken_.push_back(waiter);
   if (!woken_.empty()) Act(Action::kWakeWaiters);

@@ -29,6 +29,17 @@ bool DependsOn(const cache::Fill& fill, const std::vector<cache::CounterIndex>& 
                     });
 }
 
+// RESET ALL and DISCARD ALL go to the server, and mean our settings, too.
+bool ResetsOwnSettings(const sql::TextInfo& info) {
+  return std::any_of(info.statements.begin(), info.statements.end(),
+                     [](const sql::StatementInfo& statement) {
+                       if (statement.kind == sql::StatementKind::kDiscard)
+                         return statement.name == "ALL";
+                       return statement.kind == sql::StatementKind::kSet &&
+                              statement.settings.size() == 1 && statement.settings[0].name.empty();
+                     });
+}
+
 }  // namespace
 
 void Session::Forward(TimePoint now) {
@@ -72,7 +83,11 @@ void Session::OpenBatch() {
 bool Session::Replay() {
   if (server_skips_) return false;
   const size_t before = expected_.size();
-  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_) AdoptNames();
+  // In a failed transaction nothing can be prepared, and the server refuses the request itself.
+  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_ &&
+      status_ != pgwire::TransactionStatus::kFailed) {
+    AdoptNames();
+  }
   if (request_.kind == Request::Kind::kExtended) PrepareMissing();
   if (expected_.size() == before) return false;
   server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
@@ -181,6 +196,7 @@ void Session::SendToServer() {
   NoteEffects();
   if (fill_ != nullptr) {
     batches_.back().fill = std::move(fill_);
+    batches_.back().verified = std::exchange(verified_, std::nullopt);
     batches_.back().leading = std::exchange(leading_, false);
     batches_.back().key = key_;
     batches_.back().record = decision_.records.back();
@@ -211,7 +227,7 @@ void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
   NoteSettings(&plan);
-  if (plan.pin == catalog::Pin::kPreparedStatement) ForgetStatements();
+  if (plan.pin == catalog::Pin::kPreparedStatement && own_names_) ForgetStatements();
   if (fill_ != nullptr) AddReadRows();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
                            !DependsOn(*fill_, plan.read_counters))) {
@@ -222,6 +238,9 @@ void Session::NoteEffects() {
     ++shared_.statistics->pins;
     log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
                PinName(pin_));
+  }
+  for (const auto& record : decision_.records) {
+    batches_.back().resets_own |= ResetsOwnSettings(record->info());
   }
   ran_unknown_ |= plan.may_change_catalog;
   if (plan.sets_isolation) isolation_known_ = false;
@@ -339,6 +358,12 @@ void Session::ForwardParse(const Request::Message& message) {
     }
   } else {
     if (previous != nullptr) {
+      // What is wrong with the text, or with the transaction, the server says first.
+      server_->out.Emit([&](std::string& to) {
+        pgwire::Parse{pool::kNoStatement, parse->sql, parse->parameter_types}.Encode(to);
+      });
+      Expect(Reply::kParse, true);
+      CloseForUs(pool::kNoStatement);
       return ForceError({"42P05",
                          "prepared statement \"" + std::string(parse->name) + "\" already exists",
                          "", ""});

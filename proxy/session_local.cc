@@ -15,7 +15,6 @@ namespace frontend = pgwire::frontend_type;
 namespace {
 
 constexpr std::string_view kLast = "pgsidecar.last";
-constexpr std::string_view kCache = "pgsidecar.cache";
 
 LocalAnswer Failure(std::string sqlstate, std::string message, std::string hint = "") {
   LocalAnswer answer;
@@ -23,9 +22,10 @@ LocalAnswer Failure(std::string sqlstate, std::string message, std::string hint 
   return answer;
 }
 
-LocalAnswer UnknownSetting(std::string_view name) {
-  return Failure("42704", "unrecognized configuration parameter \"" + std::string(name) + "\"",
-                 "pgsidecar knows pgsidecar.last and pgsidecar.cache.");
+LocalAnswer Failure(Error error) {
+  LocalAnswer answer;
+  answer.error = std::move(error);
+  return answer;
 }
 
 void EmitEmpty(Outbox& out, char type) {
@@ -142,29 +142,36 @@ LocalAnswer Session::RunLocal(std::string_view sql, bool describe_only) {
   }
   if (statement.name == kLast) {
     answer.rows = {{std::string(last_is_bypass_ ? "bypass: " : "") + std::string(last_)}};
-  } else if (statement.name == kCache) {
-    answer.rows = {{settings_.cache() ? "on" : "off"}};
+    return answer;
+  }
+  CacheWishes none;
+  // A name that cannot be reset does not exist.
+  if (auto error = SetWish(statement.name, nullptr, {}, none)) return Failure(*std::move(error));
+  const CachePolicy policy = PolicyOf(*shared_.config, {}, ceiling_, settings_.now());
+  if (statement.name == kCacheSetting) {
+    answer.rows = {{std::string(CacheModeName(policy.mode))}};
+  } else if (statement.name == kTtlSetting) {
+    answer.rows = {{FormatDuration(policy.read.max_age)}};
   } else {
-    return UnknownSetting(statement.name);
+    answer.rows = {{std::string(
+        ConsistencyName(settings_.now().consistency.value_or(shared_.config->consistency)))}};
   }
   return answer;
 }
 
 LocalAnswer Session::SetLocal(const sql::SettingChange& change) {
-  if (change.name != kCache) return UnknownSetting(change.name);
-  const std::string value = change.reset || !change.value ? "on" : *change.value;
-  if (value != "on" && value != "off") {
-    return Failure("22023", "invalid value for parameter \"pgsidecar.cache\": \"" + value + "\"",
-                   "Available values: on, off.");
-  }
-  if (!change.local) {
-    settings_.SetCache(value == "on", in_transaction());
-  } else if (in_transaction()) {
-    settings_.SetCacheLocal(value == "on");
-  }
   LocalAnswer answer;
   answer.tag = change.reset ? "RESET" : "SET";
-  return answer;
+  const std::string* value = change.reset || !change.value ? nullptr : &*change.value;
+  std::optional<Error> error;
+  if (change.local && !in_transaction()) {
+    CacheWishes checked;
+    error = SetWish(change.name, value, {}, checked);
+    answer.warning = Error{"25P01", "SET LOCAL can only be used in transaction blocks", "", ""};
+  } else {
+    error = settings_.Set(change.name, value, change.local, in_transaction());
+  }
+  return error ? Failure(*std::move(error)) : answer;
 }
 
 void Session::OnConsoleAnswer(const LocalAnswer& answer, TimePoint now) {

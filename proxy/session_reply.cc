@@ -85,7 +85,11 @@ void Session::Pass(const pgwire::Piece& piece) {
     batch.fill->OnPiece(piece.type, piece.message_bytes, piece.first, piece.bytes);
     if (batch.fill->outcome() != cache::FillOutcome::kOpen &&
         batch.fill->outcome() != cache::FillOutcome::kComplete) {
-      ++shared_.statistics->fills_abandoned;
+      if (batch.verified) {
+        SkipVerify(batch.verified);
+      } else {
+        ++shared_.statistics->fills_abandoned;
+      }
       batch.fill.reset();
       LandFlight(batch);
     }
@@ -209,6 +213,10 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
     if (complete.ok() && (complete->tag == "COMMIT" || complete->tag == "ROLLBACK")) {
       rolled_back_ = complete->tag == "ROLLBACK";
     }
+    if (complete.ok() && !batches_.empty() && batches_.front().resets_own &&
+        (complete->tag == "RESET" || complete->tag == "DISCARD ALL")) {
+      settings_.ResetAll();
+    }
     if (!copy_extended_) copy_in_ = false;
   }
   if (!expected_.empty() && expected_.front().kind == Reply::kQuery) {
@@ -247,7 +255,9 @@ void Session::MergeOldestBatch() {
   Batch oldest = std::move(batches_.front());
   batches_.pop_front();
   LandFlight(oldest);
+  SkipVerify(oldest.verified);
   batches_.front().may_change_catalog |= oldest.may_change_catalog;
+  batches_.front().resets_own |= oldest.resets_own;
   batches_.front().failed |= oldest.failed;
   ledger_.MergeOldest();
 }
@@ -258,6 +268,7 @@ void Session::OnParameterStatus(const pgwire::Piece& piece) {
   const bool is_new = server_->OnParameterStatus(status->name, status->value);
   told_parameters_.insert_or_assign(std::string(status->name), std::string(status->value));
   CheckEncodings();
+  if (status->name == "application_name") Identify();
   if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty() && !Explains(status->name)) {
     // Not by a SET that we have seen: a reload of the server's configuration, or a function.
     environment_.reset();
@@ -273,6 +284,8 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   copy_in_ = copy_extended_ = false;
   OnAttemptFailed();
   replay_failed_ |= !expected_.empty() && expected_.front().own;
+  // A RESET ALL ahead of it in the same transaction is undone.
+  rolled_back_ |= !batches_.empty() && batches_.front().resets_own;
   if (IsFatal(*fields)) {
     server_said_fatal_ = true;
     return Pass(piece);
@@ -344,6 +357,7 @@ void Session::Restore(const Expected& skipped) {
 }
 
 void Session::EndFill(Batch& batch, TimePoint now) {
+  if (batch.verified) return EndVerify(batch, now);
   if (batch.fill != nullptr) {
     auto entry = batch.fill->Finish(now);
     if (entry != nullptr && shared_.store->Insert(std::move(entry))) {

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "proxy/session.h"
+#include "proxy/startup_options.h"
 
 namespace pgsidecar::proxy {
 
@@ -71,6 +72,9 @@ void Session::OnStartupMessage(pgwire::StartupMessage message) {
     return SendReady();
   }
   if (draining_proxy_) return Fatal({"57P01", "pgsidecar is shutting down", "", ""});
+  const Result<CacheWishes> wishes = TakeOwnOptions(startup_);
+  if (!wishes.ok()) return Fatal(wishes.error());
+  settings_.Start(*wishes);
   state_ = SessionState::kLoggingIn;
   wait_ = Wait::kLogin;
   Act(Action::kLogIn);
@@ -176,7 +180,8 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
     pin_ = catalog::Pin::kUnknown;
     bypass_ = "replication";
   }
-  ++shared_.statistics->client_logins;
+  ceiling_ = shared_.config->ModeOfSession(shared_.statistics->client_logins++);
+  Identify();
   client_out.Emit([&](std::string& to) { pgwire::BackendKeyData{pid_, cancel_key_}.Encode(to); });
   state_ = SessionState::kReady;
   wait_ = Wait::kNone;

@@ -21,8 +21,8 @@ bool Session::AnswerTransaction() {
   const bool begins = text.IsSingle(sql::StatementKind::kBegin);
   const bool ends = text.IsSingle(sql::StatementKind::kCommit) ||
                     text.IsSingle(sql::StatementKind::kRollback);
-  // A session that does not use the cache gains nothing.
-  const bool lazy = shared_.config->lazy_begin && shared_.config->cache && bypass_.empty() &&
+  // A session that is served nothing from the cache gains nothing.
+  const bool lazy = shared_.config->lazy_begin && ceiling_ == CacheMode::kOn && bypass_.empty() &&
                     isolation_known_ && !in_transaction();
   if (!(begins && lazy) && !(ends && begin_owed_)) return false;
   const sql::StatementInfo& statement = text.statements[0];

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "catalog/relation_names.h"
+#include "proxy/config.h"
 #include "proxy/database.h"
 #include "proxy/session_settings.h"
 #include "sql/analyzer.h"
@@ -241,6 +243,33 @@ const Plan& StatementRecord::PlanFor(const Database& database, const catalog::Na
   if (plans_.size() >= kMaxPlans) plans_.erase(plans_.begin());
   plans_.push_back({names_id, version, MakePlan(*info_, database, names)});
   return plans_.back().plan;
+}
+
+const StatementPolicy& StatementRecord::PolicyFor(const Config& config, const Database& database,
+                                                  const catalog::NameContext& names,
+                                                  uint64_t names_id,
+                                                  const SessionIdentity& identity,
+                                                  uint64_t identity_id) {
+  const uint64_t version = database.catalog_version();
+  for (const RememberedPolicy& remembered : policies_) {
+    if (remembered.names_id == names_id && remembered.catalog_version == version &&
+        remembered.identity_id == identity_id) {
+      return remembered.policy;
+    }
+  }
+  std::erase_if(policies_, [version](const RememberedPolicy& remembered) {
+    return remembered.catalog_version != version;
+  });
+  if (policies_.size() >= kMaxPlans) policies_.erase(policies_.begin());
+
+  const sql::StatementInfo& statement = info_->statements[0];
+  std::vector<sql::QualifiedName> relations;  // only rules want to know
+  if (!config.rules.empty()) {
+    relations = catalog::RelationsOf(statement, names, *database.last_catalog());
+  }
+  policies_.push_back({names_id, version, identity_id,
+                       MakeStatementPolicy(config, statement, text(), relations, identity)});
+  return policies_.back().policy;
 }
 
 namespace {

@@ -19,6 +19,7 @@
 #include "cache/versions.h"
 #include "catalog/resolve.h"
 #include "proxy/row_plan.h"
+#include "proxy/rules.h"
 #include "sql/statement_info.h"
 #include "sql/template.h"
 
@@ -71,8 +72,15 @@ struct CallCounts {
   uint64_t hits = 0;
   uint64_t misses = 0;
   uint64_t bypasses = 0;
+  uint64_t observed_hits = 0;  // would have been hits, in mode observe or verify
+  uint64_t invalidated = 0;    // of the misses, those where a write had moved a stamp
+  uint64_t expired = 0;        // of the misses, those where the answer was too old
+  uint64_t verify_matches = 0;
+  uint64_t verify_mismatches = 0;
   Duration server_time_saved{0};
-  std::string_view last_bypass;  // a constant
+  Duration observed_server_time{0};       // that observed hits would have saved
+  std::string_view last_bypass;           // a constant
+  std::optional<CacheClass> cache_class;  // of the last call that could be cached
 };
 
 // One text, or the texts of one template, within one database. Shared by the book and by those who
@@ -98,6 +106,13 @@ class StatementRecord {
   const Plan& PlanFor(const Database& database, const catalog::NameContext& names,
                       uint64_t names_id);
 
+  // How sessions of this kind want it to be cached; evaluated if it is not remembered, and kept
+  // apart by what rules may ask for. `identity_id` identifies `identity`. Valid until the next
+  // call. REQUIRES: a single statement that may be cached, and a catalog.
+  const StatementPolicy& PolicyFor(const Config& config, const Database& database,
+                                   const catalog::NameContext& names, uint64_t names_id,
+                                   const SessionIdentity& identity, uint64_t identity_id);
+
   CallCounts counts;
 
  private:
@@ -106,6 +121,12 @@ class StatementRecord {
     uint64_t catalog_version;
     Plan plan;
   };
+  struct RememberedPolicy {
+    uint64_t names_id;
+    uint64_t catalog_version;
+    uint64_t identity_id;
+    StatementPolicy policy;
+  };
   static constexpr size_t kMaxPlans = 8;
 
   Of of_;
@@ -113,6 +134,7 @@ class StatementRecord {
   std::shared_ptr<const sql::TextInfo> info_;
   bool ascii_;
   std::vector<Remembered> plans_;
+  std::vector<RememberedPolicy> policies_;
 };
 
 // The statements of one database, bounded in number and in bytes, least recently used out first.

@@ -3,9 +3,12 @@
 #ifndef PGSIDECAR_PROXY_STATISTICS_H_
 #define PGSIDECAR_PROXY_STATISTICS_H_
 
+#include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/clock.h"
+#include "proxy/cache_policy.h"
 
 namespace pgsidecar::proxy {
 
@@ -17,6 +20,12 @@ struct Statistics {
   uint64_t hits = 0;
   uint64_t misses = 0;
   uint64_t bypasses = 0;
+  uint64_t observed_hits = 0;  // would have been hits, in mode observe or verify
+  uint64_t verify_matches = 0;
+  uint64_t verify_mismatches = 0;
+  uint64_t verify_skipped = 0;  // could not be compared: a write came in between, an error, ...
+  std::array<uint64_t, kCacheClasses> hits_by_class{};
+  std::vector<uint64_t> rule_matches;  // cacheable requests, by rule of the configuration
   uint64_t fills_stored = 0;
   uint64_t fills_abandoned = 0;
   uint64_t flights_followed = 0;
@@ -34,6 +43,7 @@ struct Statistics {
   uint64_t waits = 0;  // for a server connection
   Duration wait_time{0};
   Duration server_time_saved{0};
+  Duration observed_server_time{0};  // that observed hits would have saved
 };
 
 }  // namespace pgsidecar::proxy

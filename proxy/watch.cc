@@ -20,7 +20,8 @@ constexpr Duration kLongestPatience = std::chrono::seconds(30);
 
 }  // namespace
 
-Watch::Watch(Database* database, Duration interval) : database_(database), interval_(interval) {}
+Watch::Watch(Database* database, Duration interval, const std::vector<std::string>* harmless)
+    : database_(database), interval_(interval), harmless_(harmless) {}
 
 bool Watch::WantsConnection(TimePoint now) const {
   return server_ == nullptr && now >= next_attempt_;
@@ -98,7 +99,7 @@ void Watch::Load() {
   step_ = Step::kLoading;
   fingerprint_before_ = answer_->fingerprint;
   counter_before_ = database_->counter_word();
-  builder_.emplace();
+  builder_.emplace(*harmless_);
   server_->StartQuery(
       catalog::LoadQuery(),
       [this](size_t result_set, catalog::Row row) { builder_->AddRow(result_set, row); },

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "catalog/catalog.h"
@@ -22,7 +23,8 @@ namespace pgsidecar::proxy {
 class Watch {
  public:
   // `database` outlives the watch.
-  Watch(Database* database, Duration interval);
+  // `harmless` (functions as schema.name, for the catalog) outlives the watch.
+  Watch(Database* database, Duration interval, const std::vector<std::string>* harmless);
 
   // True if there is no connection and it is time to try (again).
   bool WantsConnection(TimePoint now) const;
@@ -58,6 +60,7 @@ class Watch {
 
   Database* database_;
   Duration interval_;
+  const std::vector<std::string>* harmless_;
   pool::ServerConnection* server_ = nullptr;
   bool ready_ = false;
   bool moved_ = false;

@@ -83,6 +83,7 @@ void PlpgsqlReader::Type(size_t end) {
 // schema.table%ROWTYPE, schema.table.column%TYPE. variable%TYPE is nothing new, but without such a
 // variable the name is a type's.
 void PlpgsqlReader::TypeOf(size_t begin, size_t end, bool of_row) {
+  if ((end - begin) % 2 == 0) return Fail("name of a type");
   std::vector<std::string> names;
   for (size_t i = begin; i < end; ++i) {
     const bool is_dot = (i - begin) % 2 == 1;

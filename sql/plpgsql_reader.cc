@@ -40,6 +40,7 @@ PlpgsqlReader::PlpgsqlReader(const std::string& body, const PgQuery__ScanResult&
         std::string_view(body).substr(word.start, word.end - word.start);
     word.is_name = token->token == PG_QUERY__TOKEN__IDENT ||
                    token->keyword_kind != PG_QUERY__KEYWORD_KIND__NO_KEYWORD;
+    word.is_reserved = token->keyword_kind == PG_QUERY__KEYWORD_KIND__RESERVED_KEYWORD;
     word.text = word.is_name ? NameOf(written, &word.is_quoted) : std::string(written);
   }
 }

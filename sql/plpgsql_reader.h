@@ -38,6 +38,7 @@ class PlpgsqlReader {
     std::string text;  // of an identifier or keyword: as the parser folds it; else as written
     bool is_name = false;
     bool is_quoted = false;
+    bool is_reserved = false;  // by SQL: FROM, INTO ...
   };
   using Words = std::initializer_list<std::string_view>;
 

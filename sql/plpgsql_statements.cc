@@ -70,14 +70,16 @@ void PlpgsqlReader::Statement() {
 bool PlpgsqlReader::Assignment() {
   if (!Next().is_name && Next().token != PG_QUERY__TOKEN__PARAM) return false;
   size_t at = next_ + 1;
-  bool has_steps = false;
+  bool has_fields = false;
+  bool has_subscripts = false;
   while (Is(at, ".") || Is(at, "[")) {
-    has_steps = true;
     if (Is(at, ".")) {
+      has_fields = true;
       if (!At(at + 1).is_name) return false;
       at += 2;
       continue;
     }
+    has_subscripts = true;
     int depth = 0;
     do {
       if (Is(at, "[")) ++depth;
@@ -87,10 +89,8 @@ bool PlpgsqlReader::Assignment() {
   }
   if (!Is(at, ":=") && !Is(at, "=")) return false;
   routine_.assigned.push_back(Next().text);
-  if (has_steps) {
-    routine_.assigns_field = true;
-    Expression(next_, at);  // of the subscripts
-  }
+  if (has_fields || has_subscripts) routine_.assigns_field = true;
+  if (has_subscripts) Expression(next_, at);
   if (failed()) return true;
   next_ = at + 1;
   ExpressionUntil({";"});
@@ -327,7 +327,10 @@ void PlpgsqlReader::Targets() {
   while (Skip(","));
 }
 
+// A variable could have a reserved word's name; but then STRICT, say, could be one, and the word be
+// SQL's.
 void PlpgsqlReader::Target() {
+  if (Next().is_reserved) return Fail("reserved word as a target");
   routine_.assigned.push_back(Next().text);
   if (Next().token == PG_QUERY__TOKEN__PARAM) {
     ++next_;

@@ -171,6 +171,7 @@ struct StatementInfo {
       name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel ("" = *),
              // savepoint, prepared transaction; of kBegin its command tag
   bool with_hold = false;  // DECLARE ... WITH HOLD
+  bool ordered = false;    // kSelect: the outermost query has an ORDER BY
   bool explain_analyze = false;
 
   // Names the relation's own or a temp schema (pg_temp), so that the session's own state decides.

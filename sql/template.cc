@@ -524,9 +524,9 @@ bool MakeShared(std::span<const Literal> literals, TextInfo* info) {
   });
   if (!all_known) return false;
   return EachValue(statement, [&](Value& value) {
-    if (!is_literal(value)) return true;
     const ConstantPlace place = PlaceOf(literals, value.location);
-    if (place.source != ConstantPlace::Source::kLiteral) return true;
+    value.location = 0;  // of one text only
+    if (!is_literal(value) || place.source != ConstantPlace::Source::kLiteral) return true;
     value.literal = static_cast<uint32_t>(place.index + 1);
     value.text.clear();
     return true;

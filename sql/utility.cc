@@ -175,6 +175,7 @@ void AnalyzeQuery(const Node* query, Collector* out) {
   walker.Query(query);
   out->info().kind = KindOfQuery(query);
   if (query->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
+    out->info().ordered = query->select_stmt->n_sort_clause > 0;
     out->info().settings = SetConfigCalls(*query->select_stmt);
   }
   if (walker.into() != nullptr) SetKindOfInto(walker.into(), out);

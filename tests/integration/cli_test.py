@@ -87,6 +87,72 @@ class Usage(unittest.TestCase):
 
 
 @unittest.skipIf(DIRECT, "about the proxy only")
+class Explain(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = PostgresServer().start()
+        cls.addClassCleanup(cls.server.remove)
+        with cls.server.connect_locally() as connection:
+            connection.execute("CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t;"
+                               "CREATE SCHEMA s; CREATE TABLE s.only_there (a int)")
+
+    def explain(self, *arguments, upstream=None):
+        return subprocess.run([BINARY, "explain", *arguments], capture_output=True, text=True,
+                              timeout=30, env={"PATH": os.environ["PATH"],
+                                               "DATABASE_URL": upstream or self.server.url()})
+
+    def assert_explained(self, code, lines, *arguments):
+        done = self.explain(*arguments)
+        self.assertEqual((done.returncode, done.stderr), (code, ""), done)
+        for line in lines:
+            self.assertIn(line, done.stdout.splitlines())
+
+    def test_cacheable(self):
+        self.assert_explained(0, ["cacheable: yes", "class: query", "ttl: 5s", "rule: none",
+                                  "consistency: session", "depends on: public.t, all rows"],
+                              "SELECT count(*) FROM v")
+        self.assert_explained(0, ["class: search", "ttl: 1min"],
+                              "SELECT 1 FROM t WHERE a::text ILIKE 'x'", "--ttl", "1min")
+
+    def test_not_cacheable(self):
+        self.assert_explained(1, ["cacheable: no", "because: volatile_function"],
+                              "SELECT random()")
+        self.assert_explained(1, ["because: multiple_statements"], "SELECT 1; SELECT 2")
+        self.assert_explained(1, ["because: not_understood"], "SELEKT")
+        self.assert_explained(1, ["because: off_by_hint"], "/* pgsidecar: off */ SELECT 1")
+
+    def test_writes(self):
+        self.assert_explained(1, ["because: not_a_select",
+                                  "invalidates: what depends on public.t"], "DELETE FROM t")
+        self.assert_explained(1, ["invalidates: everything: what it writes cannot be bounded"],
+                              "CREATE TABLE n (a int)")
+
+    def test_search_path(self):
+        read = "SELECT a FROM only_there"
+        self.assert_explained(1, ["because: unknown_relation"], read)
+        self.assert_explained(0, ["depends on: s.only_there, all rows"], read,
+                              "--search-path", "s")
+        with self.server.connect_locally() as connection:
+            connection.execute("CREATE SCHEMA someone; CREATE TABLE someone.own (a int)")
+        self.assert_explained(0, ["depends on: someone.own, all rows"], "SELECT a FROM own",
+                              "--user", "someone")
+
+    def test_rule(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write('[[rule]]\nrelation = "v"\nclass = "content"\nttl = "7s"\n')
+            file.flush()
+            self.assert_explained(0, ["rule: 1, relation = \"v\"", "class: content", "ttl: 7s"],
+                                  "SELECT a FROM v", "--config", file.name)
+
+    def test_errors(self):
+        for done in (self.explain(), self.explain("SELECT 1", "--user"),
+                     self.explain("SELECT 1", "--nonsense"),
+                     self.explain("SELECT 1", upstream=URL)):
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+
+
+@unittest.skipIf(DIRECT, "about the proxy only")
 class Running(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -24,6 +24,7 @@ inline std::shared_ptr<Entry> MakeEntry(uint64_t number, size_t row_bytes = 100,
   entry->row_count = number;
   entry->stamps = std::move(stamps);
   entry->filled_at = filled_at;
+  entry->keep = {.max_age = std::chrono::minutes(1)};
   return entry;
 }
 

@@ -176,19 +176,77 @@ TEST_F(StoreTest, SweepDropsTheDeadOfOneShardACall) {
   store.Insert(other);
   size_t swept = 0;
   for (int i = 0; i < 4; ++i) {
-    const size_t of_shard = store.Sweep(kNow, minutes(1));
+    const size_t of_shard = store.Sweep(kNow);
     EXPECT_LT(of_shard, 20u);
     swept += of_shard;
   }
   EXPECT_EQ(swept, 20u);
   versions_.Move(1);
-  for (int i = 0; i < 4; ++i) swept += store.Sweep(kNow, minutes(1));
+  for (int i = 0; i < 4; ++i) swept += store.Sweep(kNow);
   EXPECT_EQ(swept, 60u);
   const StoreStats stats = store.Stats();
   EXPECT_EQ(stats.swept, 60u);
   EXPECT_EQ(stats.entries, 1u);
   EXPECT_EQ(stats.bytes, other->ChargeBytes());
   EXPECT_EQ(store.Lookup(KeyOf(100), kNow, kAnyAge), other);
+}
+
+TEST_F(StoreTest, SweepLeavesWhatItsFillerWouldStillRead) {
+  Store store({.shards = 1}, &versions_);
+  auto old = MakeEntry(1, 100, Capture(), kNow - minutes(5));
+  old->keep = {.max_age = minutes(10), .check_stamps = false};
+  store.Insert(old);
+  store.Insert(Valid(2, kNow));
+  versions_.Move(1);
+  EXPECT_EQ(store.Sweep(kNow), 1u);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, {.max_age = minutes(10), .check_stamps = false}), old);
+  EXPECT_EQ(store.Sweep(kNow + minutes(5)), 1u);
+}
+
+TEST_F(StoreTest, LookupTellsWhatItCameTo) {
+  Store store({}, &versions_);
+  LookupOutcome outcome = LookupOutcome::kHit;
+  store.Lookup(KeyOf(1), kNow, kAnyAge, &outcome);
+  EXPECT_EQ(outcome, LookupOutcome::kAbsent);
+  store.Insert(Valid(1, kNow));
+  store.Lookup(KeyOf(1), kNow, kAnyAge, &outcome);
+  EXPECT_EQ(outcome, LookupOutcome::kHit);
+  store.Lookup(KeyOf(1), kNow + minutes(1), {.max_age = minutes(1)}, &outcome);
+  EXPECT_EQ(outcome, LookupOutcome::kExpired);
+  store.Insert(Valid(1, kNow));
+  versions_.Move(1);
+  store.Lookup(KeyOf(1), kNow, kAnyAge, &outcome);
+  EXPECT_EQ(outcome, LookupOutcome::kInvalidated);
+}
+
+TEST_F(StoreTest, DropTakesThisVeryEntry) {
+  Store store({}, &versions_);
+  const auto first = Valid(1, kNow);
+  const auto second = Valid(1, kNow);
+  store.Insert(first);
+  store.Insert(second);
+  store.Drop(*first);
+  EXPECT_EQ(store.Lookup(KeyOf(1), kNow, kAnyAge), second);
+  store.Drop(*second);
+  EXPECT_EQ(store.Stats().entries, 0u);
+  EXPECT_EQ(store.Stats().bytes, 0u);
+}
+
+TEST_F(StoreTest, GroupsAreCountedApart) {
+  Store store({.max_entries = 3, .shards = 1}, &versions_);
+  for (uint64_t i = 0; i < 9; ++i) {
+    auto entry = MakeEntry(i, 100, Capture(), kNow);
+    entry->group = static_cast<uint8_t>(i % 2);
+    store.Insert(entry);
+  }
+  const StoreStats stats = store.Stats();
+  EXPECT_EQ(stats.groups[0].entries + stats.groups[1].entries, stats.entries);
+  EXPECT_EQ(stats.groups[0].bytes + stats.groups[1].bytes, stats.bytes);
+  EXPECT_GT(stats.groups[0].entries, 0u);
+  EXPECT_GT(stats.groups[1].entries, 0u);
+  EXPECT_EQ(stats.groups[2].entries, 0u);
+  store.Clear();
+  for (const GroupStats& group : store.Stats().groups) EXPECT_EQ(group.bytes, 0u);
 }
 
 TEST_F(StoreTest, Clear) {
@@ -264,7 +322,7 @@ TEST_F(StoreTest, RandomWorkStaysWithinTheBounds) {
     const uint64_t number = random() % 400;
     switch (random() % 16) {
       case 0:
-        store.Sweep(now, seconds(10));
+        store.Sweep(now);
         break;
       case 1:
         if (random() % 20 == 0) versions_.Move(1);
@@ -304,7 +362,7 @@ TEST_F(StoreTest, ManyThreadsStayWithinTheBounds) {
       for (int step = 0; step < 4000; ++step) {
         const uint64_t number = random() % 150;
         if (random() % 100 == 0) versions_.Move(1);
-        if (random() % 100 == 0) store.Sweep(kNow, minutes(1));
+        if (random() % 100 == 0) store.Sweep(kNow);
         if (random() % 1000 == 0) store.Clear();
         if (store.Lookup(KeyOf(number), kNow, kAnyAge)) continue;
         store.Insert(MakeEntry(number, random() % 10'000, Capture(), kNow));

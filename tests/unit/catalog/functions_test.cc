@@ -72,6 +72,17 @@ TEST(Functions, OverloadsByTheNumberOfArguments) {
   });
 }
 
+TEST(Functions, OverloadsByTheTypesThatOccurInABody) {
+  ExpectOutcomes({
+      {"SELECT compares_numbers(1)", "none"},
+      {"SELECT compares_argument('happy')", "modifies_data writes=branches"},
+      {"SELECT compares_any(1)", "modifies_data writes=branches"},
+      {"SELECT compares_variable()", "modifies_data writes=branches"},
+      {"UPDATE mooded SET id = 1", "not_a_select writes=branches,mooded"},
+      {"DELETE FROM mooded", "not_a_select writes=mooded"},
+  });
+}
+
 TEST(Functions, PlpgsqlTurnsTextIntoDates) {
   ExpectOutcomes({
       {"SELECT as_date('x')", "time_dependent"},

@@ -152,6 +152,27 @@ TEST(ResolveRead, BuiltInFunctions) {
   });
 }
 
+// TimeZone, DateStyle and IntervalStyle are in the key; the clock and words for it are not.
+TEST(ResolveRead, TimesAndSettings) {
+  ExpectOutcomes({
+      {"SELECT at - interval '1 day', at + '1 month'::interval FROM stamped", "none reads=stamped"},
+      {"SELECT at > '2024-01-01', at AT TIME ZONE 'UTC' FROM stamped", "none reads=stamped"},
+      {"SELECT to_char(at, 'HH24 TZ'), date_trunc('day', at) FROM stamped", "none reads=stamped"},
+      {"SELECT at - '2024-01-01'::timestamptz, at::text FROM stamped", "none reads=stamped"},
+      {"SELECT day = at, day + 1, day - day FROM events, stamped", "none reads=events,stamped"},
+      {"SELECT 'epoch'::timestamp, 'allballs'::time, date 'infinity'", "none"},
+      {"SELECT at::date FROM stamped", "time_dependent"},
+      {"SELECT filler::timestamptz FROM accounts", "time_dependent"},
+      {"SELECT '2024-01-01'::text::timestamp", "none"},
+      {"SELECT ('to' || 'day')::timestamp", "time_dependent"},
+      {"SELECT timestamp 'Tomorrow'", "time_dependent"},
+      {"SELECT at > ' yesterday noon' FROM stamped", "time_dependent"},
+      {"SELECT age(at) FROM stamped", "time_dependent"},
+      {"SELECT timeofday()", "time_dependent"},
+      {"SELECT to_timestamp('2024', 'YYYY'), to_date('2024', 'YYYY')", "none"},
+  });
+}
+
 TEST(ResolveRead, UnknownFunctions) {
   ExpectOutcomes({
       {"SELECT opaque(1)", kUnknown},

@@ -244,3 +244,28 @@ CREATE TRIGGER instead INSTEAD OF INSERT ON instead_logged FOR EACH ROW
 CREATE TABLE deferred_logged (id int, v text);
 CREATE CONSTRAINT TRIGGER log AFTER INSERT ON deferred_logged DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW EXECUTE FUNCTION write_log();
+
+-- An overload that applies to values of one type, which come as an argument, a row, a variable.
+CREATE SCHEMA moods;
+CREATE FUNCTION moods.after(mood, mood) RETURNS bool LANGUAGE sql AS
+  'DELETE FROM public.branches; SELECT true';
+CREATE OPERATOR moods.> (LEFTARG = mood, RIGHTARG = mood, FUNCTION = moods.after);
+CREATE FUNCTION compares_argument(mood) RETURNS bool LANGUAGE sql STABLE AS
+  'SELECT $1 > ''sad''';
+CREATE FUNCTION compares_any(anyelement) RETURNS bool LANGUAGE sql STABLE AS
+  'SELECT $1 > $1';
+CREATE FUNCTION compares_variable() RETURNS bool LANGUAGE plpgsql STABLE AS $$
+DECLARE r record; found_one bool := false;
+BEGIN
+  LOOP
+    EXIT WHEN found_one;
+    found_one := r.m > 'sad';
+    SELECT * INTO r FROM public.typed;
+  END LOOP;
+  RETURN found_one;
+END $$;
+CREATE FUNCTION compares_numbers(int) RETURNS bool LANGUAGE sql STABLE AS 'SELECT $1 > 1';
+CREATE TABLE mooded (id int, m mood);
+CREATE FUNCTION compares_row() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN IF NEW.m > OLD.m THEN RETURN NULL; END IF; RETURN NEW; END';
+CREATE TRIGGER compares AFTER UPDATE ON mooded FOR EACH ROW EXECUTE FUNCTION compares_row();

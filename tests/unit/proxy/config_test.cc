@@ -83,7 +83,7 @@ TEST(ConfigTest, Defaults) {
   EXPECT_FALSE(config.ttl_given);
   EXPECT_EQ(config.max_foreign_staleness, seconds(5));
   EXPECT_FALSE(config.sole_writer);
-  EXPECT_TRUE(config.cache);
+  EXPECT_EQ(config.cache, CacheMode::kOn);
   EXPECT_EQ(config.cache_bytes, 256u << 20);
   EXPECT_EQ(config.cache_entries, 50'000u);
   EXPECT_EQ(config.cache_entry_bytes, 8u << 20);
@@ -152,9 +152,52 @@ TEST(ConfigTest, Switches) {
   EXPECT_TRUE(With({"--sole-writer", "on"}).sole_writer);
   EXPECT_TRUE(With({"--sole-writer=true"}).sole_writer);
   EXPECT_FALSE(With({"--sole-writer=no"}).sole_writer);
-  EXPECT_FALSE(With({"--cache=off"}).cache);
-  EXPECT_FALSE(With({"--cache", "off"}).cache);
-  EXPECT_EQ(RefusalWith({"--cache=maybe"}), "--cache: expected on or off, got \"maybe\"");
+}
+
+TEST(ConfigTest, CacheMode) {
+  EXPECT_EQ(With({"--cache"}).cache, CacheMode::kOn);
+  EXPECT_EQ(With({"--cache=off"}).cache, CacheMode::kOff);
+  EXPECT_EQ(With({"--cache", "off"}).cache, CacheMode::kOff);
+  EXPECT_EQ(With({"--cache=verify"}).cache, CacheMode::kVerify);
+  EXPECT_EQ(With({"--cache=observe"}).cache, CacheMode::kObserve);
+  EXPECT_EQ(RefusalWith({"--cache=maybe"}),
+            "--cache: expected on, off, verify or observe, got \"maybe\"");
+  EXPECT_EQ(RefusalWith({"--cache-share=101"}),
+            "--cache-share: expected between 0 and 100, got \"101\"");
+}
+
+TEST(ConfigTest, ShareOfSessionsIsDealtEvenly) {
+  for (const uint32_t share : {0U, 1U, 25U, 50U, 99U, 100U}) {
+    const Config config =
+        With({"--cache=verify", "--cache-rest=observe", "--cache-share=" + std::to_string(share)});
+    uint32_t verify = 0;
+    for (uint64_t n = 0; n < 100; ++n) {
+      const CacheMode mode = config.ModeOfSession(n);
+      EXPECT_EQ(mode, config.ModeOfSession(n + 100)) << share;
+      verify += mode == CacheMode::kVerify;
+      EXPECT_TRUE(mode == CacheMode::kVerify || mode == CacheMode::kObserve);
+      EXPECT_LE(verify, (n + 1) * share / 100 + 1) << share;
+    }
+    EXPECT_EQ(verify, share);
+  }
+}
+
+TEST(ConfigTest, ClassesFollowTheGeneralSetting) {
+  const auto age = [](const Flags& flags, CacheClass cache_class) {
+    return With(flags).MaxAge(cache_class, Consistency::kSession);
+  };
+  EXPECT_EQ(age({}, CacheClass::kContent), seconds(5));
+  EXPECT_EQ(age({"--sole-writer"}, CacheClass::kSearch), minutes(30));
+  EXPECT_EQ(age({"--sole-writer"}, CacheClass::kContent), hours(1));
+  EXPECT_EQ(age({"--ttl=10s"}, CacheClass::kSearch), seconds(10));
+  EXPECT_EQ(age({"--ttl=10s", "--search-ttl=20s"}, CacheClass::kSearch), seconds(20));
+  EXPECT_EQ(age({"--content-ttl=20s"}, CacheClass::kContent), seconds(20));
+  EXPECT_EQ(age({"--content-ttl=20s"}, CacheClass::kQuery), seconds(5));
+  EXPECT_EQ(With({}).MaxEntryBytes(CacheClass::kContent), 100u << 20);
+  EXPECT_EQ(With({"--cache-entry-bytes=1MB"}).MaxEntryBytes(CacheClass::kContent), 1u << 20);
+  EXPECT_EQ(With({"--cache-bytes=50MB"}).MaxEntryBytes(CacheClass::kContent), 50u << 20);
+  EXPECT_EQ(RefusalWith({"--cache-bytes=50MB", "--content-entry-bytes=60MB"}),
+            "--content-entry-bytes: expected at most cache_bytes (50MB), got \"60MB\"");
 }
 
 TEST(ConfigTest, ListenAddresses) {
@@ -207,14 +250,16 @@ TEST(ConfigTest, ConsistencyLevels) {
 }
 
 TEST(ConfigTest, MaxAge) {
-  EXPECT_EQ(With({}).MaxAge(), seconds(5));
-  EXPECT_EQ(With({"--ttl=5min"}).MaxAge(), minutes(5));
+  EXPECT_EQ(With({}).MaxAge(CacheClass::kQuery, Consistency::kSession), seconds(5));
+  EXPECT_EQ(With({"--ttl=5min"}).MaxAge(CacheClass::kQuery, Consistency::kSession), minutes(5));
   EXPECT_TRUE(With({"--ttl=5min"}).ttl_given);
-  EXPECT_EQ(With({"--sole-writer"}).MaxAge(), minutes(5));
-  EXPECT_EQ(With({"--max-foreign-staleness=1h"}).MaxAge(), minutes(5));
-  EXPECT_EQ(With({"--max-foreign-staleness=0"}).MaxAge(), seconds(0));
+  EXPECT_EQ(With({"--sole-writer"}).MaxAge(CacheClass::kQuery, Consistency::kSession), minutes(5));
+  EXPECT_EQ(With({"--max-foreign-staleness=1h"}).MaxAge(CacheClass::kQuery, Consistency::kSession),
+            minutes(5));
+  EXPECT_EQ(With({"--max-foreign-staleness=0"}).MaxAge(CacheClass::kQuery, Consistency::kSession),
+            seconds(0));
   // Only what is promised about others' writes is capped.
-  EXPECT_EQ(With({"--consistency=ttl"}).MaxAge(), minutes(5));
+  EXPECT_EQ(With({}).MaxAge(CacheClass::kQuery, Consistency::kTtl), minutes(5));
   EXPECT_TRUE(Loaded({kUpstreamFlag}, {{"PGSIDECAR_TTL", "1h"}}).ttl_given);
 }
 
@@ -361,8 +406,68 @@ cache = "off"
   EXPECT_EQ(config.cache_bytes, 64u << 20);
   EXPECT_EQ(config.cache_entries, 100u);
   EXPECT_TRUE(config.sole_writer);
-  EXPECT_FALSE(config.cache);
+  EXPECT_EQ(config.cache, CacheMode::kOff);
   EXPECT_EQ(config.config_file, path_);
+}
+
+TEST_F(ConfigFileTest, Rules) {
+  const Config config = Loaded(File(R"(
+[[rule]]
+relation = "shop.orders"
+pattern = "select *"
+user = "web"
+application_name = "report"
+database = "shop"
+class = "content"
+ttl = "30s"
+cache = "verify"
+consistency = "ttl"
+
+[[rule]]
+cache = false
+)",
+                                    {kUpstreamFlag}));
+  Rule first{.relation = "shop.orders",
+             .pattern = "select *",
+             .user = "web",
+             .application_name = "report",
+             .database = "shop",
+             .wishes = {.cache = CacheMode::kVerify,
+                        .ttl = seconds(30),
+                        .consistency = Consistency::kTtl,
+                        .cache_class = CacheClass::kContent}};
+  Rule second;
+  second.wishes.cache = CacheMode::kOff;
+  EXPECT_EQ(config.rules, (std::vector<Rule>{first, second}));
+}
+
+TEST_F(ConfigFileTest, BadRules) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"rule = 1\n", ":1: rule: expected tables, each under [[rule]]"},
+      {"[rule]\nttl = '1s'\n", ":1: rule: expected tables, each under [[rule]]"},
+      {"[[rule]]\nrelation = 't'\n",
+       ":1: rule: expected at least one of class, ttl, cache, consistency"},
+      {"[[rule]]\nttl = 'soon'\n",
+       ":2: rule.ttl: expected a duration such as 30s or 5min, got \"soon\""},
+      {"[[rule]]\nttl = 0\n", ":2: rule.ttl: expected at least 1ms, got \"0\""},
+      {"[[rule]]\ncache = 'maybe'\n",
+       ":2: rule.cache: expected on, off, verify or observe, got \"maybe\""},
+      {"[[rule]]\nclass = 'big'\n",
+       ":2: rule.class: expected query, search or content, got \"big\""},
+      {"[[rule]]\nconsistency = 'linearizable'\n",
+       ":2: rule.consistency: linearizable needs the change feed, which this version does not "
+       "have; "
+       "expected session or ttl, got \"linearizable\""},
+      {"[[rule]]\nrelation = ''\n",
+       ":2: rule.relation: expected a text that is not empty, got \"\""},
+      {"[[rule]]\nrelation = ['t']\n", ":2: rule.relation: expected a string"},
+      {"[[rule]]\nrelations = 't'\n",
+       ":2: rule.relations: unknown key of a rule, expected relation, pattern, user, "
+       "application_name, database, class, ttl, cache or consistency"},
+  };
+  for (const auto& [toml, expected] : cases) {
+    EXPECT_EQ(Refusal(File(toml, {kUpstreamFlag})), path_ + expected) << toml;
+  }
 }
 
 TEST_F(ConfigFileTest, FileIsBelowEnvironmentAndFlags) {

@@ -95,6 +95,7 @@ std::string Describe(const StatementInfo& info) {
   if (!info.name.empty()) text += " name=" + info.name;
   if (info.transaction_modifiers) text += " modifiers";
   if (info.with_hold) text += " hold";
+  if (info.ordered) text += " ordered";
   if (info.explain_analyze) text += " analyze";
   if (info.names_temp_schema) text += " temp_schema";
   return text;

@@ -45,8 +45,8 @@ class TemplateOracle {
     const Tokens other_tokens = Scan(other);
     if (other_tokens.failed != tokens.failed || other_tokens.kinds != tokens.kinds)
       return "other tokens: " + Both(text, other);
-    const TextInfo info = Analyze(text);
-    const TextInfo other_info = Analyze(other);
+    TextInfo info = Analyze(text);
+    TextInfo other_info = Analyze(other);
     if (info.parsed != other_info.parsed) {
       // A limit of size may stand between the two.
       const bool limited = std::max(text.size(), other.size()) > kUncheckedNestingBytes;
@@ -54,7 +54,19 @@ class TemplateOracle {
     }
     // A message names the token at which it stopped.
     if (!info.parsed) return "";
-    if (Describe(info) != Describe(other_info)) return "other analysis: " + Both(text, other);
+    const bool shared = MakeShared(own.literals, &info);
+    if (shared != MakeShared(other_template.literals, &other_info)) {
+      return "one is shared: " + Both(text, other);
+    }
+    if (shared) {
+      const StatementInfo& statement = info.statements[0];
+      const StatementInfo& other_statement = other_info.statements[0];
+      if (statement.references != other_statement.references ||
+          statement.row_write != other_statement.row_write) {
+        return "other rows: " + Both(text, other);
+      }
+      if (Describe(info) != Describe(other_info)) return "other analysis: " + Both(text, other);
+    }
     const std::vector<Constant> constants = ConstantsOf(text);
     const std::vector<Constant> other_constants = ConstantsOf(other);
     if (constants.size() != other_constants.size()) return "other tree: " + Both(text, other);

@@ -212,19 +212,43 @@ TEST(Template, TextsOfAnyPiecesAreAlike) {
   EXPECT_GT(templates, 5000U);
 }
 
-TEST(Template, HoldsForPlainStatementsOnly) {
+bool IsShared(std::string_view text, TextInfo info) {
+  Template stripped;
+  return StripLiterals(text, &stripped) && MakeShared(stripped.literals, &info);
+}
+
+TEST(Template, IsSharedByPlainStatementsOnly) {
   for (const std::string_view text :
        {"select a = 5", "insert into t values (5)", "update t set a = 5",
         "delete from t where a = 5", "with c as (delete from t returning a) select a = 5 from c"}) {
-    EXPECT_TRUE(HoldsForTemplate(Analyze(text))) << text;
+    EXPECT_TRUE(IsShared(text, Analyze(text))) << text;
   }
   for (const std::string_view text : {"", "select a = ", "select a = 5; select 1",
                                       "select a into b from t where c = 5", "set a = 5"}) {
-    EXPECT_FALSE(HoldsForTemplate(Analyze(text))) << text;
+    EXPECT_FALSE(IsShared(text, Analyze(text))) << text;
   }
   TextInfo info = Analyze("select a = 5");
   info.statements[0].settings.push_back({.name = "a.b", .value = "5"});
-  EXPECT_FALSE(HoldsForTemplate(info));
+  EXPECT_FALSE(IsShared("select a = 5", info));
+}
+
+TEST(Template, ValuesNameTheirLiterals) {
+  const std::string_view text = "update t set a = 1, b = 'x' where c in (2, -3, $1) and d = 4::int";
+  TextInfo info = Analyze(text);
+  Template stripped;
+  ASSERT_TRUE(StripLiterals(text, &stripped));
+  ASSERT_TRUE(MakeShared(stripped.literals, &info));
+  const RowWrite& write = *info.statements[0].row_write;
+  EXPECT_EQ(write.assignments[0].value.literal, 1U);
+  EXPECT_EQ(write.assignments[1].value.literal, 2U);
+  ASSERT_EQ(write.restrictions.size(), 2U);
+  const std::vector<Value>& values = write.restrictions[0].values;
+  EXPECT_EQ(values[0].literal, 3U);
+  EXPECT_EQ(values[1].literal, 4U);
+  EXPECT_TRUE(values[1].negative);
+  EXPECT_EQ(values[2].literal, 0U);
+  EXPECT_EQ(write.restrictions[1].values[0].literal, 0U);  // what is cast is not stripped
+  EXPECT_EQ(write.restrictions[1].values[0].text, "4");
 }
 
 TEST(Template, ReusesItsBuffers) {
