@@ -2,7 +2,6 @@
 
 #include "catalog/closure.h"
 
-#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -50,10 +49,6 @@ Refusal RefusalOfMember(const Relation& member) {
   if (member.persistence == 't') return Refusal::kTemporaryTable;
   if (member.persistence == 'u') return Refusal::kUnloggedTable;
   return Refusal::kNone;
-}
-
-bool Contains(const std::vector<Oid>& oids, Oid oid) {
-  return std::find(oids.begin(), oids.end(), oid) != oids.end();
 }
 
 void AddColumns(const Catalog& catalog, const Relation& relation, Effects& effects) {

@@ -11,6 +11,10 @@
 
 namespace pgsidecar::catalog {
 
+inline bool Contains(const std::vector<Oid>& oids, Oid oid) {
+  return std::find(oids.begin(), oids.end(), oid) != oids.end();
+}
+
 // Of two reasons to pin the one that lasts longer or is known less about.
 inline Pin Stronger(Pin a, Pin b) {
   constexpr auto strength = [](Pin pin) {

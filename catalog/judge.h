@@ -35,6 +35,7 @@ Path MakePath(const NameContext& names, const Catalog& catalog);
 struct DirectUse {
   std::vector<const Relation*> reads;   // tables; not in Effects::reads
   std::vector<const Relation*> writes;  // tables; not in Effects::writes
+  bool other_equality = false;          // "=" may mean a user's operator
 };
 
 class Judge {

@@ -118,6 +118,7 @@ void Judge::Operators(const std::vector<sql::QualifiedName>& names) {
         if (!IsCandidate(name, overload)) continue;
         found = true;
         Call(overload);
+        if (direct_ != nullptr && name.name == "=") direct_->other_equality = true;
       }
     }
     if (!found) effects_.RunsUnknown(Refusal::kUnknownFunction);

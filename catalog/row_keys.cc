@@ -20,10 +20,6 @@ using sql::ValueType;
 
 using Values = std::vector<Value>;
 
-bool Contains(const std::vector<Oid>& oids, Oid oid) {
-  return std::find(oids.begin(), oids.end(), oid) != oids.end();
-}
-
 const Column* FindColumn(const Relation& relation, std::string_view name) {
   for (const Column& column : relation.columns) {
     if (column.name == name) return &column;
@@ -230,8 +226,10 @@ RowKeys FindRowKeys(const StatementInfo& statement, const Catalog& catalog, cons
                     const DirectUse& direct, Effects& effects) {
   Finder finder(statement, catalog, path);
   RowKeys keys;
-  keys.reads = finder.Reads(direct, effects);
-  const Relation* target = direct.writes.size() == 1 ? direct.writes[0] : nullptr;
+  // What is equal is then for that operator to say.
+  const bool keys_hold = !direct.other_equality;
+  if (keys_hold) keys.reads = finder.Reads(direct, effects);
+  const Relation* target = keys_hold && direct.writes.size() == 1 ? direct.writes[0] : nullptr;
   const bool by_row =
       target != nullptr && !Contains(effects.writes, target->root) && finder.WritesRowsOf(*target);
   for (const Relation* relation : direct.reads) effects.reads.push_back(relation->root);

@@ -482,6 +482,8 @@ class Session {
   bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
   std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
   bool begin_owed_ = false;          // answered here, and not sent yet
+  bool begin_unanswered_ = false;    // sent; nothing is sent behind its batch meanwhile
+  bool begin_failed_ = false;        // the client believes in a transaction that there is not
   bool hit_in_transaction_ = false;  // the server does not know that a query has been answered
   bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server
   WriteLedger ledger_;

@@ -139,6 +139,10 @@ void Session::Continue(TimePoint now) {
       server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
     return;
   }
+  if (begin_unanswered_) {
+    wait_ = Wait::kQuiet;
+    return;
+  }
   if (!decision_.cache_tried && !decision_.forced) {
     if (AnswerTransaction() || TryCache(now)) return;
     decision_.cache_tried = true;

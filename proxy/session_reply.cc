@@ -224,6 +224,7 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
     return true;
   }
   copy_in_ = copy_extended_ = false;
+  if (!expected_.empty() && expected_.front().own) begin_unanswered_ = false;
   return Answered(Reply::kExecute, piece);
 }
 
@@ -283,6 +284,7 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   DropMarkers();
   copy_in_ = copy_extended_ = false;
   OnAttemptFailed();
+  begin_failed_ |= std::exchange(begin_unanswered_, false);
   replay_failed_ |= !expected_.empty() && expected_.front().own;
   // A RESET ALL ahead of it in the same transaction is undone.
   rolled_back_ |= !batches_.empty() && batches_.front().resets_own;
@@ -416,6 +418,10 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     settings_.OnRollbackToSavepoint();
   }
   rolled_back_ = false;
+  if (begin_failed_) {
+    Fatal({"25P01", "the transaction could not be begun on the server", "", ""});
+    return false;
+  }
   Pass(piece);
   return true;
 }

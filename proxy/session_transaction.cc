@@ -49,9 +49,12 @@ bool Session::AnswerTransaction() {
 }
 
 // Ahead of the client's own messages and in one batch with them, so that they are not run if it
-// fails.
+// fails, as by a cancel request. What comes behind them waits, lest it be run outside of the
+// transaction that the client believes in; and as that cannot be had any more, the client's
+// connection ends.
 void Session::SendOwedBegin() {
   begin_owed_ = false;
+  begin_unanswered_ = true;
   RunForUs("BEGIN");
 }
 

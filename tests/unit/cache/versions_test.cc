@@ -132,6 +132,36 @@ TEST(VersionsTest, RelationsNeverShareAPlaceWithDatabases) {
   }
 }
 
+// A relation that is written all the time must not take the slots of others with it.
+TEST(VersionsTest, SlotsNeverShareAPlaceWithRelations) {
+  for (const unsigned bits : {2u, 4u, 9u, 12u}) {
+    VersionTable versions(bits);
+    CounterIndex last_relation = 0, first_slot = ~0u;
+    for (uint32_t i = 0; i < 20'000; ++i) {
+      last_relation = std::max(
+          {last_relation, versions.RelationCounter(kShop, i), versions.ColumnCounter(kShop, i, 1)});
+      first_slot = std::min(first_slot, versions.SlotCounter(kShop, 1, 1, i));
+      ASSERT_LT(versions.SlotCounter(kShop, 1, 1, i), 1u << bits);
+    }
+    EXPECT_LT(last_relation, first_slot) << bits;
+  }
+}
+
+TEST(VersionsTest, ColumnsAndSlotsDifferInEverythingThatNamesThem) {
+  const VersionTable versions;
+  const DatabaseId other = {.cluster = 7, .oid = 6};
+  const std::set<CounterIndex> columns = {
+      versions.RelationCounter(kShop, 1), versions.ColumnCounter(kShop, 1, 1),
+      versions.ColumnCounter(kShop, 1, 2), versions.ColumnCounter(kShop, 2, 1),
+      versions.ColumnCounter(other, 1, 1)};
+  EXPECT_EQ(columns.size(), 5u);
+  const std::set<CounterIndex> slots = {
+      versions.SlotCounter(kShop, 1, 1, 1), versions.SlotCounter(kShop, 1, 1, 2),
+      versions.SlotCounter(kShop, 1, 2, 1), versions.SlotCounter(kShop, 2, 1, 1),
+      versions.SlotCounter(other, 1, 1, 1)};
+  EXPECT_EQ(slots.size(), 5u);
+}
+
 // In a table of two words every relation shares its place with every other: needless misses, but
 // a write is never overlooked.
 TEST(VersionsTest, CollisionsAreHarmless) {

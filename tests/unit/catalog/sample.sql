@@ -269,3 +269,17 @@ CREATE TABLE mooded (id int, m mood);
 CREATE FUNCTION compares_row() RETURNS trigger LANGUAGE plpgsql AS
   'BEGIN IF NEW.m > OLD.m THEN RETURN NULL; END IF; RETURN NEW; END';
 CREATE TRIGGER compares AFTER UPDATE ON mooded FOR EACH ROW EXECUTE FUNCTION compares_row();
+
+-- Rows by key.
+CREATE TABLE owners (id int PRIMARY KEY, name varchar(4) UNIQUE, other numeric UNIQUE);
+CREATE TABLE owned (id bigint PRIMARY KEY, owner int REFERENCES owners, part uuid DEFAULT gen_random_uuid() UNIQUE,
+                    flag bool, n int GENERATED ALWAYS AS (1) STORED UNIQUE, p positive UNIQUE);
+CREATE VIEW owned_view AS SELECT * FROM owned;
+CREATE TABLE keyed_base (id int PRIMARY KEY);
+CREATE TABLE keyed_derived (extra int UNIQUE) INHERITS (keyed_base);
+CREATE TABLE blind_words (word text COLLATE "und-x-icu" UNIQUE, id int PRIMARY KEY);
+
+-- An equality of a user's that is understood.
+CREATE FUNCTION moods.alike(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS
+  'SELECT true';
+CREATE OPERATOR moods.= (LEFTARG = text, RIGHTARG = text, FUNCTION = moods.alike);

@@ -20,24 +20,35 @@ namespace backend = backend_type;
 
 constexpr uint32_t kInt4 = 23;
 
+// Whether it is of pg_catalog and has nothing to do with int4.
+bool IsSpare(size_t set, catalog::Row row) {
+  constexpr size_t kFunctions = 8;
+  constexpr size_t kOperators = 10;
+  if (set == kFunctions) return row[2] == "11" && !row[1]->starts_with("int4");
+  return set == kOperators && row[2] == "11" && !(row[3] == "23" && row[4] == "23");
+}
+
 // The answer to a catalog load, without its ReadyForQuery.
-const std::string& LoadAnswer() {
-  static const std::string answer = [] {
-    std::vector<std::string> sets(32);
-    size_t count = 0;
-    catalog::ForEachSampleRow([&](size_t set, catalog::Row row) {
-      DataRow{{row.begin(), row.end()}}.Encode(sets.at(set));
-      count = std::max(count, set + 1);
-    });
-    std::string all;
-    for (size_t set = 0; set < count; ++set) {
-      RowDescription{}.Encode(all);
-      all += sets[set];
-      CommandComplete{"SELECT 0"}.Encode(all);
-    }
-    return all;
-  }();
-  return answer;
+std::string MakeLoadAnswer(bool small) {
+  std::vector<std::string> sets(32);
+  size_t count = 0;
+  catalog::ForEachSampleRow([&](size_t set, catalog::Row row) {
+    if (!small || !IsSpare(set, row)) DataRow{{row.begin(), row.end()}}.Encode(sets.at(set));
+    count = std::max(count, set + 1);
+  });
+  std::string all;
+  for (size_t set = 0; set < count; ++set) {
+    RowDescription{}.Encode(all);
+    all += sets[set];
+    CommandComplete{"SELECT 0"}.Encode(all);
+  }
+  return all;
+}
+
+const std::string& LoadAnswer(bool small) {
+  static const std::string whole = MakeLoadAnswer(false);
+  static const std::string reduced = MakeLoadAnswer(true);
+  return small ? reduced : whole;
 }
 
 int ToInt(const std::string& text, const std::vector<std::string>& parameters) {
@@ -54,6 +65,17 @@ const std::regex& UpdateForm() {
   static const std::regex form(R"(UPDATE branches SET bbalance = (\$?\d+) WHERE bid = (\$?\d+))");
   return form;
 }
+
+const std::regex& TransactionForm() {
+  static const std::regex form(
+      "BEGIN( ISOLATION LEVEL REPEATABLE READ)?|COMMIT|ROLLBACK|SAVEPOINT s|"
+      "ROLLBACK TO SAVEPOINT s|PREPARE TRANSACTION 'p'|COMMIT PREPARED 'p'");
+  return form;
+}
+
+constexpr std::string_view kSetIsolation = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+constexpr std::string_view kSetTenant = "SET LOCAL app.tenant = '";
+constexpr uint32_t kPreparedOwner = 0;  // of locks: no backend
 
 bool ReturnsRows(const std::string& sql) { return sql.starts_with("SELECT"); }
 
@@ -101,6 +123,9 @@ std::string FakeBackend::NextMessage() const {
   std::string text(1, header.type);
   if (header.type == frontend::kQuery) {
     text += " " + inbox_.substr(kHeaderBytes, header.body_bytes - 1);
+  } else if (header.type == frontend::kExecute) {
+    const auto portal = portals_.find(inbox_.c_str() + kHeaderBytes);
+    if (portal != portals_.end()) text += " " + portal->second.sql;
   }
   return text;
 }
@@ -190,12 +215,19 @@ void FakeBackend::RollBack() {
   written_.clear();
   portals_.clear();
   changed_catalog_ = false;
+  savepoint_.reset();
+  snapshot_.reset();
+  repeatable_ = queried_ = false;
+  tenant_ = 0;
 }
 
-std::optional<int> FakeBackend::Balance(int id) const {
+std::optional<int> FakeBackend::Balance(int id) {
+  if (id == kTenantRow && tenant_ != 0) id = tenant_;
   if (const auto own = written_.find(id); own != written_.end()) return own->second;
-  const auto row = database_->balances.find(id);
-  return row == database_->balances.end() ? std::nullopt : std::optional(row->second);
+  if (repeatable_ && !snapshot_) snapshot_ = database_->balances;
+  const std::map<int, int>& balances = snapshot_ ? *snapshot_ : database_->balances;
+  const auto row = balances.find(id);
+  return row == balances.end() ? std::nullopt : std::optional(row->second);
 }
 
 FakeBackend::Outcome FakeBackend::Update(int id, int value) {
@@ -204,6 +236,10 @@ FakeBackend::Outcome FakeBackend::Update(int id, int value) {
   if (lock != database_->locks.end() && lock->second != pid_) {
     return {"", {}, "55P03", "could not obtain lock on row"};
   }
+  if (snapshot_ && !written_.contains(id) && snapshot_->at(id) != database_->balances[id]) {
+    return {"", {}, "40001", "could not serialize access due to concurrent update"};
+  }
+  if (repeatable_ && !snapshot_) snapshot_ = database_->balances;
   database_->locks[id] = pid_;
   written_[id] = value;
   return {"UPDATE 1", {}, ""};
@@ -211,17 +247,19 @@ FakeBackend::Outcome FakeBackend::Update(int id, int value) {
 
 // What a Parse would say.
 FakeBackend::Outcome FakeBackend::Check(const std::string& sql) const {
-  const bool ends = sql == "COMMIT" || sql == "ROLLBACK";
+  const bool ends = sql == "COMMIT" || sql == "ROLLBACK" || sql.starts_with("ROLLBACK TO") ||
+                    sql.starts_with("PREPARE TRANSACTION");
   if (status_ == 'E' && !ends) return {"", {}, "25P02", "current transaction is aborted"};
   std::smatch match;
   if (sql == "SELECT x FROM gone" && !database_->gone_exists) {
     return {"", {}, "42P01", "relation \"gone\" does not exist"};
   }
-  const bool known = ends || sql == "BEGIN" || sql == "DISCARD ALL" || sql.starts_with("SET ") ||
-                     sql.starts_with("CREATE TABLE") || sql == "SELECT x FROM gone" ||
-                     sql == "SELECT opaque(1)" || sql == "COPY branches FROM STDIN" ||
-                     std::regex_match(sql, match, SelectForm()) ||
-                     std::regex_match(sql, match, UpdateForm());
+  const bool known =
+      sql == "DISCARD ALL" || sql.starts_with("SET ") || sql == "SELECT WHERE false" ||
+      sql.starts_with("CREATE TABLE") || sql == "SELECT x FROM gone" ||
+      std::regex_match(sql, match, TransactionForm()) || sql == "SELECT opaque(1)" ||
+      sql == "COPY branches FROM STDIN" || std::regex_match(sql, match, SelectForm()) ||
+      std::regex_match(sql, match, UpdateForm());
   if (!known) return {"", {}, "42601", "syntax error"};
   return {"", {}, ""};
 }
@@ -234,6 +272,7 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
     return {"", {}, "57014", "canceling statement due to user request"};
   }
   std::smatch match;
+  queried_ |= sql.starts_with("SELECT");
   if (std::regex_match(sql, match, SelectForm())) {
     const auto balance = Balance(ToInt(match[1], parameters));
     if (!balance) return {"SELECT 0", {}, ""};
@@ -242,16 +281,7 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
   if (std::regex_match(sql, match, UpdateForm())) {
     return Update(ToInt(match[2], parameters), ToInt(match[1], parameters));
   }
-  if (sql == "BEGIN") {
-    status_ = 'T';
-    return {"BEGIN", {}, ""};
-  }
-  if (sql == "COMMIT" || sql == "ROLLBACK") {
-    const bool commits = sql == "COMMIT" && status_ != 'E';
-    commits ? Commit() : RollBack();
-    status_ = 'I';
-    return {commits ? "COMMIT" : "ROLLBACK", {}, ""};
-  }
+  if (std::regex_match(sql, match, TransactionForm())) return Transact(sql);
   if (sql.starts_with("CREATE TABLE")) {
     changed_catalog_ = true;
     return {"CREATE TABLE", {}, ""};
@@ -260,8 +290,62 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
     statements_.clear();
     return {"DISCARD ALL", {}, ""};
   }
+  if (sql == kSetIsolation && status_ == 'T') {
+    if (queried_) return {"", {}, "25001", "must be called before any query"};
+    repeatable_ = true;
+  }
+  if (sql.starts_with(kSetTenant) && status_ == 'T') {
+    tenant_ = std::stoi(sql.substr(kSetTenant.size()));
+  }
   if (sql.starts_with("SET ")) return {"SET", {}, ""};
+  if (sql == "SELECT WHERE false") return {"SELECT 0", {}, ""};
   return {"SELECT 1", "1", ""};
+}
+
+FakeBackend::Outcome FakeBackend::Transact(const std::string& sql) {
+  if (sql.starts_with("BEGIN")) {
+    if (status_ == 'I') repeatable_ = sql != "BEGIN";
+    status_ = 'T';
+    return {"BEGIN", {}, ""};
+  }
+  if (sql == "SAVEPOINT s") {
+    if (status_ == 'I')
+      return {"", {}, "25P01", "SAVEPOINT can only be used in transaction blocks"};
+    savepoint_ = written_;
+    return {"SAVEPOINT", {}, ""};
+  }
+  if (sql == "ROLLBACK TO SAVEPOINT s") {
+    if (!savepoint_) return {"", {}, "3B001", "savepoint does not exist"};
+    for (const auto& [id, value] : written_) {
+      if (!savepoint_->contains(id)) database_->locks.erase(id);
+    }
+    written_ = *savepoint_;
+    status_ = 'T';
+    return {"ROLLBACK", {}, ""};
+  }
+  if (sql == "COMMIT PREPARED 'p'") {
+    if (status_ != 'I') return {"", {}, "25001", "cannot run inside a transaction block"};
+    const auto prepared = database_->prepared.find("p");
+    if (prepared == database_->prepared.end()) {
+      return {"", {}, "42704", "prepared transaction does not exist"};
+    }
+    written_ = std::move(prepared->second);
+    database_->prepared.erase(prepared);
+    Commit();
+    return {"COMMIT PREPARED", {}, ""};
+  }
+  const bool fails = status_ == 'E';
+  const bool open = status_ != 'I';
+  status_ = 'I';
+  if (sql == "PREPARE TRANSACTION 'p'" && open && !fails) {
+    for (const auto& [id, value] : written_) database_->locks[id] = kPreparedOwner;
+    database_->prepared["p"] = std::exchange(written_, {});
+    RollBack();
+    return {"PREPARE TRANSACTION", {}, ""};
+  }
+  const bool commits = sql == "COMMIT" && !fails;
+  commits ? Commit() : RollBack();
+  return {commits ? "COMMIT" : "ROLLBACK", {}, ""};
 }
 
 void FakeBackend::Handle(char type, std::string_view body) {
@@ -333,7 +417,7 @@ bool FakeBackend::HandleOwnQuery(std::string_view sql) {
   const std::string_view poll_start = std::string_view(poll).substr(0, 200);
   if (sql == catalog::LoadQuery()) {
     ++database_->loads;
-    unflushed_ += LoadAnswer();
+    unflushed_ += LoadAnswer(database_->small_catalog);
     return true;
   }
   if (sql == catalog::ProbeQuery()) {

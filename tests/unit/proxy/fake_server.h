@@ -5,8 +5,12 @@
 //
 // Statements understood: SELECT bbalance FROM branches WHERE bid = n, UPDATE branches SET bbalance
 // = n WHERE bid = n (n may be $1, $2), SELECT x FROM gone, SELECT opaque(1), COPY branches FROM
-// STDIN, CREATE TABLE, BEGIN, COMMIT, ROLLBACK, DISCARD ALL, SET, and the proxy's own queries. What
-// is not understood is a syntax error.
+// STDIN, CREATE TABLE, BEGIN [ISOLATION LEVEL REPEATABLE READ], SET TRANSACTION ISOLATION LEVEL
+// REPEATABLE READ, SAVEPOINT s, ROLLBACK TO SAVEPOINT s, COMMIT, ROLLBACK, PREPARE TRANSACTION 'p',
+// COMMIT PREPARED 'p', DISCARD ALL, SET, and the proxy's own queries. What is not understood is a
+// syntax error.
+//
+// Row kTenantRow has a policy: under SET LOCAL app.tenant = 'n' a SELECT of it gives row n.
 
 #ifndef PGSIDECAR_TESTS_UNIT_PROXY_FAKE_SERVER_H_
 #define PGSIDECAR_TESTS_UNIT_PROXY_FAKE_SERVER_H_
@@ -21,11 +25,14 @@
 
 namespace pgsidecar::proxy {
 
+constexpr int kTenantRow = 4;
+
 struct FakeDatabase {
   std::map<int, int> balances;              // committed
   std::map<int, std::vector<int>> history;  // of each row, every value that was committed, in order
   std::map<int, uint32_t> locks;            // row -> pid of the transaction that has changed it
   std::set<uint32_t> alive;                 // pids of backends
+  std::map<std::string, std::map<int, int>> prepared;  // transactions: what they have written
   bool gone_exists = true;
   int catalog_changes = 0;
   std::string conf_load_time = "1";
@@ -35,6 +42,7 @@ struct FakeDatabase {
   uint64_t loads = 0;     // of the catalog
   uint64_t handled = 0;   // messages
   std::string timeline = "1";
+  bool small_catalog = false;  // without most of pg_catalog, to be loaded quickly
 
   FakeDatabase();
   // Where `value` stands in the history of row `id`; -1 if it was never committed.
@@ -59,9 +67,13 @@ class FakeBackend {
   // A crash, or pg_terminate_backend: nothing more is handled, an open transaction is rolled back.
   void Die();
   bool dead() const { return dead_; }
+  bool disconnected() const { return disconnected_; }
+  bool logged_in() const { return logged_in_; }
   // Hits a statement whose message has come and has not been handled; else nothing.
   void Cancel();
-  // The text of the message that comes next: "Q <sql>", "E", "S" ...; "" if none is whole.
+  // Whether it has done what others will see once it is committed.
+  bool has_written() const { return !written_.empty() || changed_catalog_; }
+  // The message that comes next: "Q <sql>", "E <sql>", "S" ...; "" if none is whole.
   std::string NextMessage() const;
 
   std::string out;  // flushed: what the proxy may read
@@ -92,7 +104,8 @@ class FakeBackend {
   Outcome Run(const std::string& sql, const std::vector<std::string>& parameters);
   Outcome Check(const std::string& sql) const;
   Outcome Update(int id, int value);
-  std::optional<int> Balance(int id) const;
+  Outcome Transact(const std::string& sql);
+  std::optional<int> Balance(int id);
 
   void Commit();
   void RollBack();
@@ -118,6 +131,12 @@ class FakeBackend {
   std::string copied_;
   std::map<int, int> written_;  // by the open transaction, explicit or not
   bool changed_catalog_ = false;
+  // Of the open transaction, too.
+  std::optional<std::map<int, int>> savepoint_;  // what had been written
+  std::optional<std::map<int, int>> snapshot_;   // what it sees, under REPEATABLE READ
+  bool repeatable_ = false;
+  bool queried_ = false;
+  int tenant_ = 0;
   std::map<std::string, std::string> statements_;
   std::map<std::string, Portal> portals_;
 };

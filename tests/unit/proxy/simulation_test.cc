@@ -1,8 +1,7 @@
 // Many clients, servers that die, cancel requests, bytes that trickle: everything from one seed.
 //
-// The oracle: each reply is the one to its request; a read is not older than anything that anybody
-// had been told when it was sent; own writes are seen; everybody gets an answer or an error; only
-// who was cancelled is told so; at the end nothing is pending, leased, or in flight.
+// The oracle is oracle.h's; and everybody gets an answer or an error, and at the end nothing is
+// pending, leased, or in flight.
 //
 // PGSIDECAR_SEEDS=n runs n seeds, PGSIDECAR_SEED=s only that one.
 
@@ -11,9 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <deque>
 #include <random>
 
+#include "tests/unit/proxy/oracle.h"
 #include "tests/unit/proxy/world.h"
 
 namespace pgsidecar::proxy {
@@ -25,35 +24,9 @@ constexpr int kRows = 3;
 constexpr size_t kClients = 5;
 constexpr int kMoves = 5000;
 
-// One request, which ends with one ReadyForQuery.
-struct Call {
-  enum class Kind { kRead, kWrite, kBegin, kCommit, kRollback, kDdl, kOurs };
-  Kind kind;
-  int id = 0;
-  int value = 0;               // of a write
-  std::map<int, int> floor{};  // of a read: what has been told of each row when it was sent
-  bool parses = false;         // the named statement of its kind
-};
-
-struct Player {
-  FakeClient* client = nullptr;
-  std::deque<Call> unanswered;
-  std::vector<std::string> words;  // of the answer that is coming
-  std::map<int, int> own;          // written by its open transaction
-  char status = 'I';
-  bool cancelled = false;
-  bool has_read = false;  // its named statements
-  bool has_write = false;
-};
-
 class Simulation {
  public:
   explicit Simulation(uint64_t seed) : random_(seed), world_(Configured()) {
-    for (int id = 1; id <= kRows; ++id) {
-      world_.database.balances[id] = id;
-      world_.database.history[id] = {id};
-      floor_[id] = 0;
-    }
     for (size_t i = 0; i < kClients; ++i) Join();
   }
 
@@ -65,7 +38,7 @@ class Simulation {
     Finish();
   }
   size_t hits() const { return world_.hits(); }
-  size_t answers() const { return answers_; }
+  size_t answers() const { return oracle_.answers(); }
 
  private:
   static Config Configured() {
@@ -138,109 +111,29 @@ class Simulation {
   void Ask(Player& player) {
     if (player.client->closed || player.client->pid == 0) return;
     // More than one at once only where no answer decides what comes next.
-    const bool open = player.status != 'I' ||
-                      std::any_of(player.unanswered.begin(), player.unanswered.end(), IsControl);
+    const bool open =
+        player.status != 'I' || std::any_of(player.unanswered.begin(), player.unanswered.end(),
+                                            [](const Call& call) { return call.is_control(); });
     if (player.unanswered.size() >= (open || Roll(4) != 0 ? 1u : 3u)) return;
-    Call request{Call::Kind::kRead, 1 + Roll(kRows)};
+    Call call{.id = 1 + Roll(kRows), .form = static_cast<Call::Form>(Roll(3))};
     const int roll = Roll(100);
     if (roll < 10) {
-      request.kind = Call::Kind::kWrite;
-      request.value = ++last_value_ * 10 + request.id;
-    } else if (player.unanswered.empty() && roll < 16) {
-      request.kind = player.status == 'I' ? Call::Kind::kBegin
-                     : Roll(3) == 0       ? Call::Kind::kRollback
-                                          : Call::Kind::kCommit;
-    } else if (player.unanswered.empty() && roll < 17) {
-      request.kind = Call::Kind::kDdl;
+      call.kind = Call::Kind::kWrite;
+      call.value = oracle_.NewValue(call.id);
     } else if (player.unanswered.empty() && roll < 18) {
-      request.kind = Call::Kind::kOurs;
+      call.kind = Call::Kind::kOther;
+      call.sql = roll == 17             ? "SHOW pgsidecar.cache"
+                 : roll == 16           ? "CREATE TABLE x (i int)"
+                 : player.status == 'I' ? "BEGIN"
+                 : Roll(3) == 0         ? "ROLLBACK"
+                                        : "COMMIT";
     }
-    Send(player, request);
+    oracle_.Send(player, std::move(call));
   }
-
-  static bool IsControl(const Call& request) {
-    return request.kind != Call::Kind::kRead && request.kind != Call::Kind::kWrite;
-  }
-
-  void Send(Player& player, Call& request) {
-    FakeClient& client = *player.client;
-    const std::string id = std::to_string(request.id);
-    const std::string value = std::to_string(request.value);
-    const int form = Roll(3);
-    switch (request.kind) {
-      case Call::Kind::kRead:
-        request.floor = floor_;
-        if (form == 0) {
-          client.Query("SELECT bbalance FROM branches WHERE bid = " + id);
-        } else {
-          SendPrepared(player, request, form == 1, "r",
-                       "SELECT bbalance FROM branches WHERE bid = $1", {id}, player.has_read);
-        }
-        break;
-      case Call::Kind::kWrite:
-        if (form == 0) {
-          client.Query("UPDATE branches SET bbalance = " + value + " WHERE bid = " + id);
-        } else {
-          SendPrepared(player, request, form == 1, "w",
-                       "UPDATE branches SET bbalance = $1 WHERE bid = $2", {value, id},
-                       player.has_write);
-        }
-        break;
-      case Call::Kind::kBegin:
-        client.Query("BEGIN");
-        break;
-      case Call::Kind::kCommit:
-        client.Query("COMMIT");
-        break;
-      case Call::Kind::kRollback:
-        client.Query("ROLLBACK");
-        break;
-      case Call::Kind::kDdl:
-        client.Query("CREATE TABLE x (i int)");
-        break;
-      case Call::Kind::kOurs:
-        client.Query("SHOW pgsidecar.cache");
-        break;
-    }
-    player.unanswered.push_back(std::move(request));
-  }
-
-  void SendPrepared(Player& player, Call& request, bool named, const char* name, const char* sql,
-                    const std::vector<std::string>& values, bool exists) {
-    FakeClient& client = *player.client;
-    if (!named) {
-      client.Parse("", sql).Bind("", values).DescribePortal().Execute().Sync();
-      return;
-    }
-    // Prepared once, and nothing else is under way that might prepare it.
-    if (!exists && player.unanswered.empty()) {
-      request.parses = true;
-      client.Parse(name, sql);
-    } else if (!exists) {
-      client.Parse("", sql);
-      name = "";
-    }
-    client.Run(name, values);
-  }
-
-  // --- the oracle ---
 
   void Check() {
     for (Player& player : players_) {
-      for (std::string& word : std::exchange(player.client->received, {})) {
-        player.words.push_back(word);
-        if (word.front() != 'Z') continue;
-        player.status = word[2];
-        if (player.unanswered.empty()) {
-          EXPECT_EQ(player.words.size(), 1u) << "an answer to nothing";  // the login's
-        } else {
-          Judge(player, player.unanswered.front());
-          player.unanswered.pop_front();
-          ++answers_;
-        }
-        if (player.status == 'I') player.own.clear();
-        player.words.clear();
-      }
+      oracle_.Hear(player);
       if (!player.client->closed) continue;
       EXPECT_TRUE(!player.client->unread.empty() ||
                   (!player.words.empty() && player.words.back().front() == 'E'))
@@ -248,67 +141,6 @@ class Simulation {
       player = {};
       player.client = &world_.Open();
     }
-  }
-
-  static std::string Find(const Player& player, char type) {
-    for (const std::string& word : player.words) {
-      if (word.front() == type) return word.substr(2);
-    }
-    return "";
-  }
-
-  void Judge(Player& player, const Call& request) {
-    const std::string error = Find(player, 'E');
-    const std::string tag = Find(player, 'C');
-    if (request.parses && (error.empty() || error == "42P05")) {
-      (request.kind == Call::Kind::kRead ? player.has_read : player.has_write) = true;
-    }
-    if (!error.empty()) {
-      const bool expected = error == "55P03" || error == "25P02" || error == "42P05" ||
-                            (error == "57014" && player.cancelled);
-      EXPECT_TRUE(expected) << error;
-      return;
-    }
-    EXPECT_EQ(std::count_if(player.words.begin(), player.words.end(),
-                            [](const std::string& word) { return word.front() == 'C'; }),
-              1);
-    switch (request.kind) {
-      case Call::Kind::kRead:
-        EXPECT_EQ(tag, "SELECT 1");
-        return JudgeRead(player, request);
-      case Call::Kind::kWrite:
-        EXPECT_EQ(tag, "UPDATE 1");
-        if (player.status == 'I') return Told(request.id, request.value);
-        player.own[request.id] = request.value;
-        return;
-      case Call::Kind::kCommit:
-        EXPECT_TRUE(tag == "COMMIT" || tag == "ROLLBACK") << tag;
-        if (tag == "COMMIT") {
-          for (const auto& [id, value] : player.own) Told(id, value);
-        }
-        return;
-      default:
-        return;
-    }
-  }
-
-  // Somebody has been told that the row has, or had, this value.
-  void Told(int id, int value) {
-    const int index = world_.database.IndexOf(id, value);
-    EXPECT_GE(index, 0) << "row " << id << ": " << value << " was never committed";
-    floor_[id] = std::max(floor_[id], index);
-  }
-
-  void JudgeRead(const Player& player, const Call& request) {
-    const int value = std::stoi(Find(player, 'D'));
-    EXPECT_EQ(value % 10, request.id) << "the answer to somebody else";
-    if (const auto own = player.own.find(request.id); own != player.own.end()) {
-      EXPECT_EQ(value, own->second) << "own write not seen";
-      return;
-    }
-    EXPECT_GE(world_.database.IndexOf(request.id, value), request.floor.at(request.id))
-        << "stale: row " << request.id << " " << value;
-    Told(request.id, value);
   }
 
   void Settle() {
@@ -324,8 +156,7 @@ class Simulation {
     for (Player& player : players_) {
       EXPECT_TRUE(player.unanswered.empty()) << "no answer";
       if (player.status == 'I') continue;
-      Call request{Call::Kind::kRollback};
-      Send(player, request);
+      oracle_.Send(player, {.kind = Call::Kind::kOther, .sql = "ROLLBACK"});
     }
     Settle();
     EXPECT_FALSE(world_.AnythingPending());
@@ -344,10 +175,8 @@ class Simulation {
 
   std::mt19937_64 random_;
   World world_;
+  Oracle oracle_{&world_.database, kRows};
   std::vector<Player> players_;
-  std::map<int, int> floor_;  // of each row: the latest index in its history that anybody was told
-  int last_value_ = 0;
-  size_t answers_ = 0;
 };
 
 // Seeds that once failed come first.

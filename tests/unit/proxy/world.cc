@@ -160,7 +160,8 @@ Config World::DefaultConfig() {
   return config;
 }
 
-World::World(Config given) : config(std::move(given)) {
+World::World(Config given, bool small_catalog) : config(std::move(given)) {
+  database.small_catalog = small_catalog;
   hub = std::make_unique<Hub>(&config, [](size_t count) { return std::string(count, 'r'); });
   Advance(std::chrono::milliseconds(50));
   Run();
@@ -290,17 +291,21 @@ void World::Hear(ServerId id, size_t limit) {
 }
 
 std::vector<World::Move> World::Moves() {
+  using Kind = Move::Kind;
   std::vector<Move> moves;
+  const auto add = [&moves](Kind kind, uint64_t of, std::function<void(size_t)> run) {
+    moves.push_back({kind, of, std::move(run)});
+  };
   for (FakeClient& client : clients) {
     if (client.closed || client.gone || client.to_proxy.empty()) continue;
     const Session* session = hub->FindSession(client.id);
     if (session == nullptr || !session->WantsClientBytes()) continue;
-    moves.push_back([this, &client](size_t limit) { Speak(client, limit); });
+    add(Kind::kSpeak, client.id, [this, &client](size_t limit) { Speak(client, limit); });
   }
   for (auto& [id, server] : servers) {
     if (server.held) continue;
     if (!server.connected) {
-      moves.push_back([this, id = id](size_t) {
+      add(Kind::kConnect, id, [this, id = id](size_t) {
         Server& opened = servers.at(id);
         opened.connected = true;
         opened.backend = std::make_unique<FakeBackend>(&database);
@@ -309,28 +314,29 @@ std::vector<World::Move> World::Moves() {
       });
       continue;
     }
+    const uint32_t pid = server.backend->pid();
     if (!server.to_backend.empty()) {
-      moves.push_back([this, &server](size_t limit) { Send(server, limit); });
+      add(Kind::kSend, pid, [this, &server](size_t limit) { Send(server, limit); });
     }
     if (!server.backend->NextMessage().empty() || server.to_backend.empty()) {
-      moves.push_back([&server](size_t) { server.backend->Step(); });
+      add(Kind::kStep, pid, [&server](size_t) { server.backend->Step(); });
     }
     pool::ServerConnection* connection = hub->FindServer(id);
     if (!server.mute && !server.backend->out.empty() && connection != nullptr &&
         hub->WantsServerBytes(*connection)) {
-      moves.push_back([this, id = id](size_t limit) { Hear(id, limit); });
+      add(Kind::kHear, pid, [this, id = id](size_t limit) { Hear(id, limit); });
     }
     if (server.backend->dead() && server.backend->out.empty() && !server.mute) {
-      moves.push_back([this, id = id](size_t) { Kill(id); });
+      add(Kind::kDie, pid, [this, id = id](size_t) { Kill(id); });
     }
   }
   for (Server& orphan : orphans) {
     if (!orphan.held && !orphan.backend->dead()) {
-      moves.push_back([&orphan](size_t) { orphan.backend->Step(); });
+      add(Kind::kStep, orphan.backend->pid(), [&orphan](size_t) { orphan.backend->Step(); });
     }
   }
   if (!cancels.empty()) {
-    moves.push_back([this](size_t) {
+    add(Kind::kCancel, cancels.front().pid, [this](size_t) {
       Cancel& cancel = cancels.front();
       if (!std::exchange(cancel.arrived, true)) {
         for (auto& [id, server] : servers) {

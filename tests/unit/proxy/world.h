@@ -69,7 +69,7 @@ class World {
     bool arrived = false;
   };
 
-  explicit World(Config config = DefaultConfig());
+  explicit World(Config config = DefaultConfig(), bool small_catalog = false);
   ~World();
   static Config DefaultConfig();
 
@@ -103,7 +103,21 @@ class World {
   void End();
 
   // One thing that can happen next; bytes up to `limit` where it is about bytes.
-  using Move = std::function<void(size_t limit)>;
+  struct Move {
+    enum class Kind {
+      kSpeak,    // what client `of` has sent arrives
+      kConnect,  // server connection `of` is opened
+      kSend,     // what the proxy has sent arrives at backend `of`
+      kStep,     // backend `of` handles a message, if it has one
+      kHear,     // what backend `of` has answered arrives at the proxy
+      kDie,      // that backend `of` has died is noticed
+      kCancel,   // a cancel request reaches backend `of`, or the proxy hears that it has
+    };
+    Kind kind;
+    uint64_t of;  // a ClientId, a ServerId for kConnect, else a backend's pid
+    std::function<void(size_t limit)> run;
+    void operator()(size_t limit) const { run(limit); }
+  };
   std::vector<Move> Moves();
   // Takes what the hub has to say; after every input.
   void Collect();

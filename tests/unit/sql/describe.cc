@@ -1,4 +1,5 @@
-// Formats every field of a StatementInfo; a field added there must be added here.
+// Formats every field of a StatementInfo but those of rows, which rows_test.cc shows; a field added
+// there must be added here.
 
 #include "describe.h"
 
