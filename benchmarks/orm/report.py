@@ -137,8 +137,8 @@ def show(results):
         for line in result["differences"]:
             print(f"\n{name} was answered otherwise:\n{line}")
         for phase, f in result["phases"].items():
-            print(f"\n{name}, {phase}: the rest (SHOW STATEMENTS has {f['seen_by_statement']} of the "
-                  f"{f['calls']} calls)")
+            print(f"\n{name}, {phase}: the rest "
+                  f"(SHOW STATEMENTS has {f['seen_by_statement']} of the {f['calls']} calls)")
             for reason, sessions in f["sessions_because"].items():
                 print(f"  {sessions} of {f['sessions']} sessions {reason}")
             for entry in f["rest"][:MAX_REASONS]:
