@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "proxy/session.h"
 
 namespace pgsidecar::proxy {
@@ -19,16 +20,6 @@ constexpr size_t kMaxSettingsBytes = size_t{64} * 1024;
 constexpr std::string_view kSettingsUnknown = "settings_unknown";
 // unspecified, text, unknown, varchar: the value that set_config gets is the parameter's own text.
 constexpr uint32_t kTextTypes[] = {0, 25, 705, 1043};
-
-bool IsAscii(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-}
-
-bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
-  return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
-    return (x >= 'A' && x <= 'Z' ? static_cast<char>(x | 0x20) : x) == y;
-  });
-}
 
 // A custom setting may exist from the attempt on.
 bool IsNewCustom(const sql::SettingChange& change, const SessionSettings& settings) {
@@ -86,7 +77,7 @@ catalog::NameContext Session::Names() const {
 
 bool Session::DefaultsToReadCommitted() const {
   const auto own = settings_changed_.Find("default_transaction_isolation");
-  if (own) return EqualsIgnoringCase(*own, "read committed");
+  if (own) return LowerCase(*own) == "read committed";
   return environment_ && environment_->read_committed;
 }
 
@@ -97,11 +88,7 @@ bool Session::Explains(std::string_view parameter) const {
   if (parameter == "is_superuser" || parameter == "session_authorization") {
     return touched("role") || touched("session_authorization");
   }
-  std::string name(parameter);
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return touched(name);
+  return touched(LowerCase(parameter));
 }
 
 // --- what is sent ---

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "catalog/relation_names.h"
 #include "proxy/config.h"
 #include "proxy/database.h"
@@ -281,10 +282,6 @@ constexpr size_t kRecordBytes = 1024;
 
 size_t ChargeBytes(const StatementRecord& record) {
   return kRecordBytes + record.key().capacity() + sql::ChargeBytes(record.info());
-}
-
-bool IsAscii(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
 }
 
 }  // namespace
