@@ -301,6 +301,7 @@ class Session {
   std::string_view CacheRefusal() const;
   bool HasTimeWord() const;
   bool TryCache(TimePoint now);
+  void NoteBypass(std::string_view reason, CallCounts* counts);
   CachePolicy Policy();
   void SendHit(const std::shared_ptr<const cache::Entry>& entry);
   void MakeKey();

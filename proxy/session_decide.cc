@@ -457,11 +457,22 @@ void Session::MakeKey() {
   key_ = cache::MakeKey(fields, key_scratch_);
 }
 
+// `reason` is a constant. `counts` of the statement, if it is one.
+void Session::NoteBypass(std::string_view reason, CallCounts* counts) {
+  ++shared_.statistics->bypasses;
+  ++shared_.statistics->bypasses_by_reason[reason];
+  SetLast(reason, true);
+  if (counts == nullptr) return;
+  ++counts->calls;
+  ++counts->bypasses;
+  counts->last_bypass = reason;
+}
+
 // Returns true if the request is done or waits; else it is to be forwarded, with fill_ set if its
 // result may be stored.
 bool Session::TryCache(TimePoint now) {
   if (decision_.records.empty()) {  // Parse, Describe, Close alone; or something not understood
-    if (decision_.unknown) SetLast(RefusalName(catalog::Refusal::kNotUnderstood), true);
+    if (decision_.unknown) NoteBypass(RefusalName(catalog::Refusal::kNotUnderstood), nullptr);
     return false;
   }
   CallCounts& counts = decision_.records.back()->counts;
@@ -473,11 +484,7 @@ bool Session::TryCache(TimePoint now) {
     refusal = policy.off_because;
   }
   if (!refusal.empty()) {
-    ++shared_.statistics->bypasses;
-    ++counts.calls;
-    ++counts.bypasses;
-    counts.last_bypass = refusal;
-    SetLast(refusal, true);
+    NoteBypass(refusal, &counts);
     return false;
   }
   MakeKey();
