@@ -112,11 +112,7 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
 Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
              const catalog::NameContext& names) {
   catalog::Resolved resolved = catalog::Resolve(statement, names, database.last_catalog());
-  if (!database.row_precision) {
-    resolved.keyed_reads.clear();
-    resolved.written_columns.clear();
-    resolved.written_values.clear();
-  }
+  if (!database.row_precision) resolved.ForgetRows();
   Plan plan;
   plan.refusal = resolved.refusal;
   plan.pin = resolved.pin;
