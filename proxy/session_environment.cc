@@ -165,23 +165,26 @@ void Session::OnCompleted(std::string_view tag) {
       for (const sql::SettingChange& change : statement->settings) Apply(change, followed);
       return;
     case sql::StatementKind::kDiscard:
-      if (statement->name == "ALL") settings_changed_.DiscardAll();
+      if (statement->name != "ALL") return;
+      settings_changed_.DiscardAll();
+      own_settings_.ResetAll();
       return;
     case sql::StatementKind::kSavepoint:
-      return settings_changed_.Savepoint(statement->name);
+      settings_changed_.Savepoint(statement->name);
+      own_settings_.Savepoint(statement->name);
+      return;
     case sql::StatementKind::kReleaseSavepoint:
-      return settings_changed_.Release(statement->name);
+      settings_changed_.Release(statement->name);
+      own_settings_.Release(statement->name);
+      return;
     case sql::StatementKind::kRollbackTo:
-      return settings_changed_.RollbackTo(statement->name);
+      settings_changed_.RollbackTo(statement->name);
+      own_settings_.RollbackTo(statement->name);
+      return;
     case sql::StatementKind::kCommit:
     case sql::StatementKind::kPrepareTransaction:
     case sql::StatementKind::kRollback:
-      if (tag == "ROLLBACK") {
-        settings_changed_.Rollback();
-      } else {
-        settings_changed_.Commit();
-      }
-      return;
+      return EndTransactionOfSettings(tag != "ROLLBACK");
     default:
       return;
   }
@@ -189,7 +192,10 @@ void Session::OnCompleted(std::string_view tag) {
 
 void Session::Apply(const sql::SettingChange& change, const Followed& followed) {
   if (IsOfTransaction(change.name)) return;
-  if (change.name.empty()) return settings_changed_.ResetAll();
+  if (change.name.empty()) {
+    own_settings_.ResetAll();
+    return settings_changed_.ResetAll();
+  }
   std::optional<std::string> value = change.value;
   if (change.parameter > 0) value = followed.values[change.parameter - 1];
   if (change.name == "session_authorization") {
@@ -201,6 +207,16 @@ void Session::Apply(const sql::SettingChange& change, const Followed& followed) 
   // The same bytes are another text in another encoding.
   if (!utf8_ && !IsAscii(*value)) return LoseEnvironment(kSettingsUnknown);
   settings_changed_.Set(change.name, *value, change.local);
+}
+
+void Session::EndTransactionOfSettings(bool committed) {
+  if (committed) {
+    settings_changed_.Commit();
+    own_settings_.Commit();
+  } else {
+    settings_changed_.Rollback();
+    own_settings_.Rollback();
+  }
 }
 
 // The statement at the front has failed.
@@ -216,11 +232,7 @@ void Session::OnAttemptFailed() {
 
 // ReadyForQuery. What no COMMIT or ROLLBACK has ended was the batch's own transaction.
 void Session::EndBatchOfSettings(bool idle, bool failed) {
-  if (idle && failed) {
-    settings_changed_.Rollback();
-  } else if (idle) {
-    settings_changed_.Commit();
-  }
+  if (idle) EndTransactionOfSettings(!failed);
   if (!settings_changed_.untouched()) UpdateEnvironment();
   if (!batches_.empty()) return;
   names_unconfirmed_ = encoding_unconfirmed_ = false;

@@ -97,6 +97,9 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
     plan.sets_transaction |= IsOfTransaction(change.name);
     plan.resets_only &= change.reset;
   }
+  // Also within a transaction BEGIN sets what it names.
+  plan.sets_transaction |=
+      statement.kind == StatementKind::kBegin && statement.transaction_modifiers;
   const bool discards = statement.kind == StatementKind::kDiscard && statement.name == "ALL";
   plan.sets_names |= discards;
   plan.sets_encoding |= discards;
