@@ -83,6 +83,7 @@ void Judge::Function(const sql::FunctionUse& call) {
   if (const FunctionName* entry = catalog_.FunctionsNamed(call.name.name); entry != nullptr) {
     if (entry->is_builtin && MayMeanBuiltin(call.name)) {
       found = true;
+      AddZoneUse(call.name.name, effects_);
       if (entry->builtin == FunctionClass::kSetConfig && settings_named_) {
         effects_.Refuse(Refusal::kSessionFunction);
       } else {

@@ -164,6 +164,7 @@ void JudgeWithCatalog(const StatementInfo& statement, const NameContext& names,
   DirectUse direct;
   judge.SetDirect(&direct);
   judge.Run(statement);
+  if (effects.has_time_of_day && effects.converts_zone) effects.Refuse(Refusal::kTimeDependent);
   keys = FindRowKeys(statement, catalog, path, direct, effects);
 }
 
