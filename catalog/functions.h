@@ -11,6 +11,9 @@
 #ifndef PGSIDECAR_CATALOG_FUNCTIONS_H_
 #define PGSIDECAR_CATALOG_FUNCTIONS_H_
 
+#include <string_view>
+#include <vector>
+
 #include "catalog/closure.h"
 #include "catalog/effects.h"
 #include "catalog/snapshot.h"
