@@ -61,7 +61,7 @@ TEST(ResolveKind, Utilities) {
   ExpectOutcomes({
       {"CALL p()", "not_a_select anything pin=function environment commit"},
       {"DO 'BEGIN END'", "not_a_select anything pin=function environment commit"},
-      {"VACUUM accounts", "not_a_select"},
+      {"VACUUM accounts", "not_a_select anything"},
       {"ANALYZE", "not_a_select"},
       {"CREATE TABLE fresh (id int)", "not_a_select anything catalog"},
       {"DROP TABLE accounts CASCADE", "not_a_select anything catalog"},
