@@ -381,8 +381,9 @@ void Session::AddWrittenRows(size_t run, const Plan& before, Plan* plan) const {
 void Session::AddReadRows() {
   if (decision_.plan.rows == nullptr) return;
   const bool extended = request_.kind == Request::Kind::kExtended;
-  decision_.plan.AddReadCounters(
-      *database_, extended ? ValuesOf(decision_.bind, *decision_.statement) : ValuesOfQuery());
+  decision_.plan.AddReadCounters(*database_, extended
+                                                 ? ValuesOf(decision_.bind, *decision_.statement)
+                                                 : ValuesOfQuery());
 }
 
 RunValues Session::ValuesOfQuery() const {
