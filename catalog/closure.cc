@@ -265,6 +265,8 @@ Effects EffectsOfExpression(const Catalog& catalog, const std::string& text, con
 
 void AddTypeEffects(const TypeFacts& facts, Effects& effects) {
   if (!facts.known) effects.Refuse(Refusal::kUnknownType);
+  if (facts.has_timetz) effects.Refuse(Refusal::kTimeDependent);
+  effects.has_time_of_day |= facts.has_time_of_day;
   for (const Oid type : facts.user_types) effects.user_types.push_back(type);
 }
 

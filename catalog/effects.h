@@ -55,6 +55,9 @@ struct Effects {
   bool environment_unknown = false;
   bool depends_on_session = false;  // the answer, on settings or on who asks
   bool reads_incomplete = false;    // something is read that `reads` cannot name
+  // A time without a date, AT TIME ZONE: together they ask for the zone's offset of today.
+  bool has_time_of_day = false;
+  bool converts_zone = false;
   // Of one relation: more of it is read (by a policy) or written (by a cascade, a function) than
   // the statement names.
   bool reads_itself = false;
@@ -91,6 +94,8 @@ struct Effects {
     if (other.refusal != Refusal::kNone) Refuse(other.refusal);
     reads_incomplete |= other.reads_incomplete;
     depends_on_session |= other.depends_on_session;
+    has_time_of_day |= other.has_time_of_day;
+    converts_zone |= other.converts_zone;
     Append(reads, other.reads);
     AddRun(other);
   }

@@ -238,6 +238,7 @@ Effects ComputeBuiltinCall(const Catalog& catalog, const Function& function) {
   // Which setting, nobody knows here.
   if (function_class == FunctionClass::kCurrentSetting) function_class = FunctionClass::kUnknown;
   AddFunctionClass(function_class, /*in_client_text=*/false, effects);
+  AddZoneUse(function.name, effects);
   return effects;
 }
 
@@ -326,6 +327,11 @@ void AddFunctionClass(FunctionClass function_class, bool in_client_text, Effects
       effects.Refuse(Refusal::kSessionFunction);
       return effects.AddPin(Pin::kAdvisoryLock);
   }
+}
+
+void AddZoneUse(std::string_view function, Effects& effects) {
+  if (function == "timezone") effects.converts_zone = true;
+  if (function == "make_time") effects.has_time_of_day = true;
 }
 
 void AddSettingsRead(const std::vector<std::string>& names, Effects& effects) {

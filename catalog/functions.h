@@ -11,6 +11,9 @@
 #ifndef PGSIDECAR_CATALOG_FUNCTIONS_H_
 #define PGSIDECAR_CATALOG_FUNCTIONS_H_
 
+#include <string_view>
+#include <vector>
+
 #include "catalog/closure.h"
 #include "catalog/effects.h"
 #include "catalog/snapshot.h"
@@ -28,6 +31,8 @@ void AddTriggers(const Catalog& catalog, const Relation& relation, uint8_t opera
 void AddFunctionClass(FunctionClass function_class, bool in_client_text, Effects& effects);
 
 // Of reading settings by current_setting; "" is one that is not known.
+// What a function of PostgreSQL's own has to do with times that have no date.
+void AddZoneUse(std::string_view function, Effects& effects);
 void AddSettingsRead(const std::vector<std::string>& names, Effects& effects);
 
 }  // namespace pgsidecar::catalog

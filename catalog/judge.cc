@@ -4,6 +4,7 @@
 #include "catalog/judge.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "catalog/functions.h"
 #include "catalog/search_path.h"
@@ -28,6 +29,10 @@ constexpr HazardRefusal kHazardRefusals[] = {
     {sql::kHazardRowTypeField, Refusal::kOther},
     {sql::kHazardSystemUser, Refusal::kIdentityDependent},
 };
+
+// What sql/ takes for PostgreSQL's own when it reads the arguments of set_config and
+// current_setting.
+bool IsReadByName(std::string_view type) { return type == "text" || type == "bool"; }
 
 Effects WithoutReadOf(Oid root, Effects effects) {
   std::erase(effects.reads, root);
@@ -112,6 +117,9 @@ void Judge::Types(const std::vector<sql::TypeUse>& types) {
       if (!MatchesSchema(use.type, type->schema)) continue;
       found = true;
       UseType(type->oid, use.of_constant);
+      if (IsUserOid(type->oid) && IsReadByName(use.type.name)) {
+        effects_.RunsUnknown(Refusal::kUnknownType);
+      }
     }
     if (!found) effects_.RunsUnknown(Refusal::kUnknownType);
   }

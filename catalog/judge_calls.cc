@@ -83,6 +83,7 @@ void Judge::Function(const sql::FunctionUse& call) {
   if (const FunctionName* entry = catalog_.FunctionsNamed(call.name.name); entry != nullptr) {
     if (entry->is_builtin && MayMeanBuiltin(call.name)) {
       found = true;
+      AddZoneUse(call.name.name, effects_);
       if (entry->builtin == FunctionClass::kSetConfig && settings_named_) {
         effects_.Refuse(Refusal::kSessionFunction);
       } else {
@@ -93,6 +94,8 @@ void Judge::Function(const sql::FunctionUse& call) {
       if (!overload.Takes(call.arguments) || !IsCandidate(call.name, overload)) continue;
       found = true;
       Call(overload);
+      // The settings that the text names may then stay as they were.
+      if (call.name.name == "set_config" && settings_named_) effects_.environment_unknown = true;
     }
   }
   // A call with one argument may be a cast to the type of that name.

@@ -108,7 +108,6 @@ KindEffects OfKind(const StatementInfo& statement) {
     case StatementKind::kNotify:
     case StatementKind::kLock:
     case StatementKind::kConstraints:
-    case StatementKind::kMaintenance:
       return {};
     case StatementKind::kCommit:
     case StatementKind::kPrepareTransaction:
@@ -124,6 +123,8 @@ KindEffects OfKind(const StatementInfo& statement) {
     case StatementKind::kExecute:
       return {.writes_anything = true, .environment_unknown = true, .pin = Pin::kPreparedStatement};
     case StatementKind::kFetch:  // the cursor's functions run now
+      return {.writes_anything = true};
+    case StatementKind::kMaintenance:  // ANALYZE runs the functions of indexes and statistics
       return {.writes_anything = true};
     case StatementKind::kListen:
     case StatementKind::kUnlisten:
@@ -164,6 +165,7 @@ void JudgeWithCatalog(const StatementInfo& statement, const NameContext& names,
   DirectUse direct;
   judge.SetDirect(&direct);
   judge.Run(statement);
+  if (effects.has_time_of_day && effects.converts_zone) effects.Refuse(Refusal::kTimeDependent);
   keys = FindRowKeys(statement, catalog, path, direct, effects);
 }
 

@@ -93,6 +93,8 @@ using Comparisons = std::vector<Oid>;
 struct TypeFacts {
   bool known = true;      // made of enums and PostgreSQL's own or a trusted extension's types alone
   bool has_time = false;  // reads text as a date or time
+  bool has_time_of_day = false;  // time: becomes a timetz with the offset of today
+  bool has_timetz = false;       // reads text without a zone with the offset of today
   bool is_registry = false;      // regclass and kin
   std::vector<Oid> user_types;   // base, enum, range and composite types of users
   std::vector<Oid> expressions;  // domains whose checks or default are evaluated

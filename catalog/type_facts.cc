@@ -15,6 +15,9 @@ constexpr int kMaxTypeDepth = 32;
 // 'today' and kin. Ranges show it by their subtype.
 constexpr std::array<Oid, 8> kTimeTypes = {1082, 1083, 1114, 1184, 1266, 4533, 4534, 4535};
 
+constexpr Oid kTime = 1083;
+constexpr Oid kTimetz = 1266;
+
 bool IsRegistry(const Type& type) {
   constexpr std::array<std::string_view, 11> names = {
       "regclass", "regcollation", "regconfig",    "regdictionary", "regnamespace", "regoper",
@@ -72,6 +75,8 @@ void Catalog::CollectType(Oid oid, int depth, TypeFacts& facts) const {
   if (std::find(kTimeTypes.begin(), kTimeTypes.end(), oid) != kTimeTypes.end()) {
     facts.has_time = true;
   }
+  if (oid == kTime) facts.has_time_of_day = true;
+  if (oid == kTimetz) facts.has_timetz = true;
   if (IsRegistry(*type)) facts.is_registry = true;
   if (type->kind == 'd') {
     if (!type->expressions.empty()) facts.expressions.push_back(oid);

@@ -20,6 +20,11 @@ constexpr uint64_t kAnyNamesId = 0;
 // Types below this come with PostgreSQL (FirstNormalObjectId).
 constexpr uint32_t kFirstUserOid = 16384;
 
+// time and timetz, and arrays of them: without a date, their zone's offset is that of today.
+bool HasZoneOfToday(uint32_t type) {
+  return type == 1083 || type == 1183 || type == 1266 || type == 1270;
+}
+
 bool IsOurs(const sql::StatementInfo& statement) {
   if (statement.kind == sql::StatementKind::kShow) return statement.name.starts_with(kOurSettings);
   return statement.kind == sql::StatementKind::kSet &&
@@ -422,7 +427,7 @@ std::string_view Session::CacheRefusal() const {
   if (decision_.statement != nullptr &&
       std::any_of(decision_.statement->prepared->parameter_types.begin(),
                   decision_.statement->prepared->parameter_types.end(),
-                  [](uint32_t type) { return type >= kFirstUserOid; })) {
+                  [](uint32_t type) { return type >= kFirstUserOid || HasZoneOfToday(type); })) {
     return RefusalName(Refusal::kUnknownType);
   }
   return {};

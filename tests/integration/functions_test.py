@@ -81,6 +81,8 @@ CREATE TABLE by_check (id int CHECK (log_value(id) > 0));
 CREATE FUNCTION log_index(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
   $$BEGIN RETURN log_value($1); END$$;
 CREATE TABLE by_index (id int); CREATE INDEX ON by_index (log_index(id));
+CREATE TABLE by_statistics (id int, c int); INSERT INTO by_statistics VALUES (1, 1), (2, 2);
+CREATE STATISTICS on_log ON log_index(id), c FROM by_statistics;
 CREATE TABLE tokens (id uuid DEFAULT uuid_generate_v4(), v int);
 CREATE TYPE colour AS ENUM ('red', 'blue');
 CREATE FUNCTION to_colour(int) RETURNS colour LANGUAGE plpgsql AS
@@ -216,6 +218,17 @@ class Functions(ServerCase):
             with self.subTest(change):
                 self.assert_moves(client, AUDIT, change)
         self.assert_moves(client, AUDIT, "INSERT INTO by_index VALUES (1)")
+
+    def test_functions_behind_maintenance(self):
+        client = self.client()
+        client.execute("INSERT INTO by_index VALUES (1)")
+        for change in ("ANALYZE by_index", "VACUUM FULL by_index", "VACUUM (ANALYZE)",
+                       "ANALYZE by_statistics", "REINDEX TABLE by_index"):
+            with self.subTest(change):
+                before = self.fill(client, AUDIT)
+                client.execute(change)
+                self.assertNotEqual(self.truth.execute(AUDIT).fetchall(), before)
+                self.assert_same_as_server(client, AUDIT, change)
 
     def test_functions_redefined(self):
         client = self.client()

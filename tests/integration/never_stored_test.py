@@ -17,6 +17,9 @@ CREATE SEQUENCE seq;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 CREATE FOREIGN TABLE foreign_t (line text) SERVER files OPTIONS (filename '/etc/hostname');
 CREATE VIEW v_time AS SELECT id FROM t WHERE at < now();
+CREATE TABLE daily (h time, z timetz); INSERT INTO daily VALUES ('10:00', '10:00');
+CREATE TABLE hours (h time); INSERT INTO hours VALUES ('10:00');
+CREATE VIEW v_hours AS SELECT h AT TIME ZONE 'Europe/Berlin' FROM hours;
 CREATE VIEW v_catalog AS SELECT relname FROM pg_class;
 CREATE VIEW v_foreign AS SELECT * FROM foreign_t;
 CREATE VIEW v_unlogged AS SELECT * FROM u;
@@ -42,6 +45,11 @@ BYPASSED = [
     "SELECT * FROM t WHERE at > ' Now '", "SELECT s::timestamptz FROM t",
     "SELECT (s::timestamptz AT TIME ZONE 'utc')::date FROM t",
     "SELECT to_timestamp('2024', 'YYYY') > 'now'",
+    # A time of day has no offset but today's.
+    "SELECT '12:00'::timetz", "SELECT * FROM daily WHERE z = '12:00'", "SELECT h = z FROM daily",
+    "SELECT h AT TIME ZONE 'Europe/Berlin' FROM hours", "SELECT * FROM v_hours",
+    "SELECT make_time(1, 2, 3) AT TIME ZONE 'Europe/Berlin'",
+    "SELECT at::time AT TIME ZONE 'Europe/Berlin' FROM t",
     # Chance
     "SELECT random()", "SELECT gen_random_uuid()", "SELECT id FROM t ORDER BY random()",
     "SELECT volatile_f()", "SELECT lies_stable()", "SELECT lies_immutable()", "SELECT over('x')",

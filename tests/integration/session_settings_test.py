@@ -335,5 +335,31 @@ class SessionSettings(ServerCase):
         self.assertTrue(DIRECT or hits > 150, hits)
 
 
+class NamesTaken(ServerCase):
+    """Functions and types of users in the place of those that change a setting."""
+
+    SETUP = """
+    CREATE TABLE docs (id int, tenant text); INSERT INTO docs VALUES (1, '1'), (2, '12');
+    CREATE VIEW mine AS SELECT id FROM docs WHERE tenant = current_setting('app.tenant', true);
+    CREATE SCHEMA functions; CREATE SCHEMA types;
+    CREATE FUNCTION functions.set_config(text, text, bool) RETURNS text LANGUAGE sql STABLE AS
+      'SELECT $2';
+    CREATE DOMAIN types.text AS varchar(1);
+    """
+
+    def test_a_setting_that_was_not_set_has_no_share_in_the_cache(self):
+        for schema, change in (("functions", "SELECT set_config('app.tenant', '12', false)"),
+                               ("types", "SELECT set_config('app.tenant', '12'::text, false)")):
+            path = f"SET search_path = {schema}, pg_catalog, public"
+            with self.subTest(schema), self.wire() as other, self.wire() as client:
+                other.query(path)
+                other.query(change)
+                for _ in range(2):
+                    self.assertNotEqual(other.query("SELECT id FROM public.mine"), [["2"]])
+                client.query(path)
+                client.query("SELECT pg_catalog.set_config('app.tenant', '12', false)")
+                self.assertEqual(client.query("SELECT id FROM public.mine"), [["2"]])
+
+
 if __name__ == "__main__":
     harness.main()

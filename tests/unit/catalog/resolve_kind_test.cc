@@ -61,8 +61,8 @@ TEST(ResolveKind, Utilities) {
   ExpectOutcomes({
       {"CALL p()", "not_a_select anything pin=function environment commit"},
       {"DO 'BEGIN END'", "not_a_select anything pin=function environment commit"},
-      {"VACUUM accounts", "not_a_select"},
-      {"ANALYZE", "not_a_select"},
+      {"VACUUM accounts", "not_a_select anything"},
+      {"ANALYZE", "not_a_select anything"},
       {"CREATE TABLE fresh (id int)", "not_a_select anything catalog"},
       {"DROP TABLE accounts CASCADE", "not_a_select anything catalog"},
       {"ALTER TABLE accounts ADD COLUMN x int DEFAULT 1", "not_a_select anything catalog"},
