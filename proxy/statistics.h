@@ -33,7 +33,7 @@ struct Statistics {
   uint64_t fills_abandoned = 0;
   uint64_t flights_followed = 0;
   uint64_t local_transactions = 0;  // begun and ended without the server
-  uint64_t writes = 0;  // requests that moved versions
+  uint64_t writes = 0;              // requests that moved versions
   uint64_t writes_to_anything = 0;
   uint64_t replays = 0;  // statements prepared again on another server connection
   uint64_t pins = 0;

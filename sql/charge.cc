@@ -49,10 +49,11 @@ size_t HeapBytes(const std::optional<RowWrite>& rows) {
 }
 
 size_t HeapBytes(const StatementInfo& info) {
-  return HeapBytes(info.references) + HeapBytes(info.row_write) + HeapBytes(info.unknown_reason) + HeapBytes(info.reads) + HeapBytes(info.writes) +
-         HeapBytes(info.functions) + HeapBytes(info.settings_read) + HeapBytes(info.operators) +
-         HeapBytes(info.types) + HeapBytes(info.attribute_names) + HeapBytes(info.collations) +
-         HeapBytes(info.settings) + HeapBytes(info.name);
+  return HeapBytes(info.references) + HeapBytes(info.row_write) + HeapBytes(info.unknown_reason) +
+         HeapBytes(info.reads) + HeapBytes(info.writes) + HeapBytes(info.functions) +
+         HeapBytes(info.settings_read) + HeapBytes(info.operators) + HeapBytes(info.types) +
+         HeapBytes(info.attribute_names) + HeapBytes(info.collations) + HeapBytes(info.settings) +
+         HeapBytes(info.name);
 }
 
 size_t HeapBytes(const TextInfo& info) {

@@ -1,8 +1,8 @@
 // Which rows of a relation a statement can meet, as far as its text says: what a query restricts
 // each of its table references to, and what INSERT, UPDATE and DELETE say of the rows they change.
 //
-// Invariant: but for `Value::text` (and `location`), nothing here depends on what a literal says, so that texts
-// that differ in their literals alone have the same structure.
+// Invariant: but for `Value::text` (and `location`), nothing here depends on what a literal says,
+// so that texts that differ in their literals alone have the same structure.
 
 #ifndef PGSIDECAR_SQL_ROW_INFO_H_
 #define PGSIDECAR_SQL_ROW_INFO_H_

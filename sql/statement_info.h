@@ -167,9 +167,8 @@ struct StatementInfo {
   std::vector<SettingChange> settings;      // kSet; kSelect that only calls set_config
   std::optional<IsolationLevel> isolation;  // kBegin, SET TRANSACTION, SET SESSION CHARACTERISTICS
   bool transaction_modifiers = false;       // BEGIN with any modifier; COMMIT/ROLLBACK AND CHAIN
-  std::string
-      name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel ("" = *),
-             // savepoint, prepared transaction; of kBegin its command tag
+  std::string name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel (""
+                     // = *), savepoint, prepared transaction; of kBegin its command tag
   bool with_hold = false;  // DECLARE ... WITH HOLD
   bool ordered = false;    // kSelect: the outermost query has an ORDER BY
   bool explain_analyze = false;
