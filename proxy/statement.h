@@ -43,9 +43,10 @@ struct Plan {
   bool resets_only = true;        // of settings: RESET, DISCARD, and nothing that sets
   bool follows_settings = false;  // the session has to follow it to know its settings
   bool ends_transaction = false;  // or part of it: COMMIT, ROLLBACK, ROLLBACK TO
+  bool names_prepared = false;    // PREPARE, EXECUTE, DEALLOCATE, DISCARD
   bool may_commit = false;
   bool sets_isolation =
-      false;            // of the transaction that is open or begins, to something not modelled
+      false;  // of the transaction that is open or begins, to something not modelled
   std::vector<cache::CounterIndex> read_counters;     // the database's first; empty if refused
   std::vector<cache::CounterIndex> written_counters;  // sorted; the database's alone: anything
   // What is to be added to both once a run's values are known; null if nothing is.
