@@ -315,6 +315,8 @@ class Session {
   void Forward(TimePoint now);
   bool Replay();
   void PrepareMissing();
+  bool HoldsOnServer(std::string_view name, const ClientStatement& statement) const;
+  void PrepareInPlace(std::string_view name, const std::shared_ptr<ClientStatement>& statement);
   void EndBatchOnServer();
   void AdoptNames();
   bool DropsAllNames() const;

@@ -79,11 +79,15 @@ bool Session::Replay() {
   if (server_skips_) return false;
   const size_t before = expected_.size();
   // In a failed transaction nothing can be prepared, and the server refuses the request itself.
-  if (decision_.plan.pin == catalog::Pin::kPreparedStatement && !own_names_ &&
+  if (decision_.plan.names_prepared && !own_names_ &&
       status_ != pgwire::TransactionStatus::kFailed) {
     AdoptNames();
   }
-  if (request_.kind == Request::Kind::kExtended) PrepareMissing();
+  // In a failed transaction what comes ahead in the request may have to be its end
+  // (PrepareInPlace).
+  if (request_.kind == Request::Kind::kExtended && status_ != pgwire::TransactionStatus::kFailed) {
+    PrepareMissing();
+  }
   if (expected_.size() == before) return false;
   FlushOpenBatch();
   return true;
@@ -111,14 +115,25 @@ void Session::PrepareMissing() {
   for (const std::string& name : missing) {
     const auto statement = FindStatement(name);
     if (statement == nullptr || statement->local()) continue;
-    const pool::StatementId id = statement->prepared->id;
-    const bool held = name.empty()
-                          ? server_->unnamed_client == id_ && server_->unnamed_statement == id
-                          : own_names_ || server_->FindStatement(id) != nullptr;
-    if (held) continue;
+    if (HoldsOnServer(name, *statement)) continue;
     ++shared_.statistics->replays;
     PrepareOnServer(name, statement);
   }
+}
+
+bool Session::HoldsOnServer(std::string_view name, const ClientStatement& statement) const {
+  const pool::StatementId id = statement.prepared->id;
+  return name.empty() ? server_->unnamed_client == id_ && server_->unnamed_statement == id
+                      : own_names_ || server_->FindStatement(id) != nullptr;
+}
+
+// Right ahead of the message that names it: the server refuses it for the reason and at the place
+// that it would refuse the message.
+void Session::PrepareInPlace(std::string_view name,
+                             const std::shared_ptr<ClientStatement>& statement) {
+  if (status_ != pgwire::TransactionStatus::kFailed || HoldsOnServer(name, *statement)) return;
+  ++shared_.statistics->replays;
+  PrepareOnServer(name, statement);
 }
 
 // From here on the session's statements stand on its server connection under the client's own
@@ -142,7 +157,8 @@ void Session::AdoptNames() {
 // Whether the request is DISCARD ALL or DEALLOCATE ALL where neither can fail.
 bool Session::DropsAllNames() const {
   if (status_ != pgwire::TransactionStatus::kIdle || batch_open_ || !batches_.empty() ||
-      decision_.records.size() != 1 || decision_.records[0]->info().statements.size() != 1) {
+      !decision_.cacheable_form || decision_.records.size() != 1 ||
+      decision_.records[0]->info().statements.size() != 1) {
     return false;
   }
   const sql::StatementInfo& statement = decision_.records[0]->info().statements[0];
@@ -222,7 +238,7 @@ void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
   NoteSettings(&plan);
-  if (plan.pin == catalog::Pin::kPreparedStatement && own_names_) ForgetStatements();
+  if (plan.names_prepared && own_names_) ForgetStatements();
   if (fill_ != nullptr) AddReadRows();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
                            !DependsOn(*fill_, plan.read_counters))) {
@@ -399,6 +415,7 @@ void Session::ForwardBind(const Request::Message& message) {
     return Expect(Reply::kBind);
   }
   if (statement == nullptr || statement->local()) return ForwardMissing(message, names.statement);
+  PrepareInPlace(names.statement, statement);
   if (names.statement.empty()) {
     ForwardRaw(message);
     return Expect(Reply::kBind);
@@ -436,6 +453,7 @@ void Session::ForwardDescribe(const Request::Message& message) {
   } else if (statement == nullptr || statement->local()) {
     return ForwardMissing(message, describe.name);
   } else {
+    PrepareInPlace(describe.name, statement);
     const std::string_view name =
         describe.name.empty() ? describe.name : std::string_view(statement->prepared->server_name);
     server_->out.Emit([&](std::string& to) { pgwire::Describe{'S', name}.Encode(to); });

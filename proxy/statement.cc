@@ -123,6 +123,7 @@ Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
   plan.may_change_catalog = resolved.writes_anything;
   plan.names_unknown = plan.environment_unknown = resolved.environment_unknown;
   PlanSettings(statement, plan);
+  plan.names_prepared = resolved.pin == catalog::Pin::kPreparedStatement;
   plan.may_commit = resolved.may_commit;
   plan.sets_isolation = SetsIsolation(statement);
   if (resolved.refusal == Refusal::kNone) {
@@ -188,7 +189,9 @@ Plan UnknownPlan(const Database& database, Refusal refusal) {
 void Plan::Merge(const Plan& other) {
   refusal = Refusal::kMultipleStatements;
   read_counters.clear();
-  if (pin == Pin::kNone || other.pin == Pin::kUnknown) pin = other.pin;
+  // A reset may turn out to be nothing that pins.
+  const bool weak = pin == Pin::kNone || (pin == Pin::kSetting && other.pin != Pin::kNone);
+  if (weak || other.pin == Pin::kUnknown) pin = other.pin;
   writes |= other.writes;
   changes_catalog |= other.changes_catalog;
   may_change_catalog |= other.may_change_catalog;
@@ -200,6 +203,7 @@ void Plan::Merge(const Plan& other) {
   resets_only &= other.resets_only;
   follows_settings |= other.follows_settings;
   ends_transaction |= other.ends_transaction;
+  names_prepared |= other.names_prepared;
   may_commit |= other.may_commit;
   sets_isolation |= other.sets_isolation;
   MergeCounters(written_counters, other.written_counters);

@@ -43,6 +43,7 @@ struct Plan {
   bool resets_only = true;        // of settings: RESET, DISCARD, and nothing that sets
   bool follows_settings = false;  // the session has to follow it to know its settings
   bool ends_transaction = false;  // or part of it: COMMIT, ROLLBACK, ROLLBACK TO
+  bool names_prepared = false;    // PREPARE, EXECUTE, DEALLOCATE, DISCARD
   bool may_commit = false;
   bool sets_isolation =
       false;  // of the transaction that is open or begins, to something not modelled

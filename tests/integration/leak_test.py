@@ -68,6 +68,10 @@ STATES = {
     "advisory lock within a function": ("SELECT locks()",
                                         "SELECT count(*)::text FROM pg_locks WHERE"
                                         " locktype = 'advisory' AND pid = pg_backend_pid()", "0"),
+    "LISTEN behind a RESET": ("RESET ALL; LISTEN leak",
+                              "SELECT count(*)::text FROM pg_listening_channels()", "0"),
+    "temporary table behind a RESET": ("RESET TimeZone; CREATE TEMP TABLE hidden (a int)",
+                                       "SELECT to_regclass('hidden')::text", None),
     "LISTEN": ("LISTEN leak", "SELECT count(*)::text FROM pg_listening_channels()", "0"),
     "LISTEN within a function": ("SELECT listens()",
                                  "SELECT count(*)::text FROM pg_listening_channels()", "0"),
