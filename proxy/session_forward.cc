@@ -90,6 +90,7 @@ bool Session::Replay() {
   }
   if (request_.kind == Request::Kind::kExtended) PrepareMissing();
   if (expected_.size() == before) return false;
+  replayed_ = true;
   server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
   return true;
 }
@@ -119,11 +120,23 @@ void Session::PrepareMissing() {
     const pool::StatementId id = statement->prepared->id;
     const bool held = name.empty()
                           ? server_->unnamed_client == id_ && server_->unnamed_statement == id
-                          : own_names_ || server_->FindStatement(id) != nullptr;
+                          : own_names_ || HoldsAsDescribed(*statement) ||
+                                (replayed_ && server_->FindStatement(id) != nullptr);
     if (held) continue;
     ++shared_.statistics->replays;
     PrepareOnServer(name, statement);
   }
+}
+
+// Whether the statement there is what the client has been told. Under the names of then it must be
+// of the same tables; under others PostgreSQL looks them up anew and minds the types only. What was
+// prepared there under other names again may fit once it is prepared anew.
+bool Session::HoldsAsDescribed(const ClientStatement& statement) const {
+  const pool::ServerConnection::Held* held = server_->FindStatement(statement.prepared->id);
+  if (held == nullptr) return false;
+  const pool::Description& told = statement.description;
+  return told.whole == 0 || held->description.whole == 0 || told.whole == held->description.whole ||
+         (statement.described_under != names_id_ && told.result == held->description.result);
 }
 
 // From here on the session's statements stand on its server connection under the client's own
@@ -173,7 +186,7 @@ void Session::PrepareOnServer(std::string_view name,
     server_->unnamed_client = id_;
     server_->unnamed_statement = prepared.id;
   } else if (shared_name) {
-    server_->HoldStatement(prepared.id, 0);
+    server_->HoldStatement(prepared.id, {});
   }
   if (!expected_.empty()) expected_.back().statement = statement;
   DescribeForUs(server_name, statement);
@@ -380,7 +393,7 @@ void Session::ForwardParse(const Request::Message& message) {
       pgwire::Parse{statement->prepared->server_name, parse->sql, parse->parameter_types}.Encode(
           to);
     });
-    server_->HoldStatement(statement->prepared->id, 0);
+    server_->HoldStatement(statement->prepared->id, {});
   }
   Expect(Reply::kParse);
   if (!server_skips_) {
@@ -411,9 +424,7 @@ void Session::ForwardBind(const Request::Message& message) {
     ForwardRaw(message);
     return Expect(Reply::kBind);
   }
-  const pool::ServerConnection::Held* held = server_->FindStatement(statement->prepared->id);
-  if (held != nullptr && held->description != 0 && statement->description &&
-      *statement->description != held->description) {
+  if (server_->FindStatement(statement->prepared->id) != nullptr && !HoldsAsDescribed(*statement)) {
     return ForceError({"0A000", "cached plan must not change result type", "", ""});
   }
   Expect(Reply::kBind);
