@@ -31,6 +31,7 @@ enum ResultSet : size_t {
   kTriggers,
   kColumns,
   kKeyColumns,
+  kComparisons,
 };
 
 bool ReadSchema(Row row, CatalogRows& rows) {
@@ -210,6 +211,13 @@ bool ReadKeyColumn(Row row, CatalogRows& rows) {
   return reader.ok();
 }
 
+bool ReadComparison(Row row, CatalogRows& rows) {
+  RowReader reader(row, 2);
+  const Oid type = reader.Number();
+  rows.comparisons.emplace_back(type, reader.Number());
+  return reader.ok();
+}
+
 bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
   switch (result_set) {
     case kSchemas:
@@ -245,6 +253,8 @@ bool ReadRow(size_t result_set, Row row, CatalogRows& rows) {
       return ReadColumn(row, rows);
     case kKeyColumns:
       return ReadKeyColumn(row, rows);
+    case kComparisons:
+      return ReadComparison(row, rows);
     default:
       return false;
   }

@@ -77,6 +77,7 @@ void Judge::Run(const sql::StatementInfo& statement) {
   Functions(statement.functions);
   Operators(statement.operators);
   Attributes(statement.attribute_names);
+  Comparisons();
   Casts();
 }
 

@@ -72,6 +72,7 @@ class Judge {
   bool MayMeanBuiltin(const sql::QualifiedName& name) const;
   bool Applies(const UserOverload& overload) const;
   void Casts();
+  void Comparisons();
   bool in_client_text() const { return frame_.outer == nullptr; }
   bool IsDirect(const Relation& relation) const;
   bool MatchesSchema(const sql::QualifiedName& name, Oid schema) const {

@@ -139,6 +139,23 @@ void Judge::Casts() {
   }
 }
 
+// Types occur in what a client's text leads to only if they occur in the text's own effects, so
+// this is the one place that asks; a comparison that compares would end in itself.
+void Judge::Comparisons() {
+  if (!in_client_text()) return;
+  const auto call = [this](Oid type) {
+    const auto* functions = catalog_.ComparisonsOf(type);
+    if (functions == nullptr) return;
+    for (const Oid function : *functions) effects_.Add(CallEffects(catalog_, function, frame_));
+  };
+  call(0);
+  std::set<Oid> done;
+  for (size_t i = 0; i < effects_.user_types.size(); ++i) {
+    const Oid type = effects_.user_types[i];
+    if (done.insert(type).second) call(type);
+  }
+}
+
 // A name behind a dot that is no column may be a function of the row.
 void Judge::Attributes(const std::vector<std::string>& names) {
   for (const std::string& name : names) {

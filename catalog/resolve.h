@@ -118,6 +118,13 @@ struct Resolved {
   Pin pin = Pin::kNone;
   // After it the session's settings, role or temp schema are no longer known.
   bool environment_unknown = false;
+  // Counts every relation as read and written as a whole.
+  void ForgetRows() {
+    keyed_reads.clear();
+    written_columns.clear();
+    written_values.clear();
+  }
+
   // It may end a transaction that was open before it, or commit on its own: COMMIT, CALL, DO, ...
   bool may_commit = false;
 };

@@ -160,6 +160,9 @@ struct CatalogRows {
   std::vector<std::pair<Oid, std::unique_ptr<Routine>>> routines;  // by function
   std::vector<std::pair<Oid, Column>> columns;
   std::vector<KeyColumn> key_columns;
+  // Type, function: by users' operator classes for btree and hash. The type is a user's where one
+  // of the two operands is.
+  std::vector<std::pair<Oid, Oid>> comparisons;
 };
 
 }  // namespace pgsidecar::catalog

@@ -208,6 +208,11 @@ const TypeCasts* Catalog::CastsOf(Oid type) const {
   return found == casts_.end() ? nullptr : &found->second;
 }
 
+const Comparisons* Catalog::ComparisonsOf(Oid type) const {
+  const auto found = comparisons_.find(type);
+  return found == comparisons_.end() ? nullptr : &found->second;
+}
+
 const FunctionName* Catalog::FunctionsNamed(std::string_view name) const {
   const auto found = functions_.find(name);
   return found == functions_.end() ? nullptr : &found->second;

@@ -85,6 +85,9 @@ struct TypeCasts {
   bool implicit_target = false;  // PostgreSQL makes values of it from others by itself
   std::vector<Oid> functions;
 };
+// What a user's operator classes call where values of a type are sorted, hashed or compared as
+// parts of rows and arrays, whichever operators the text names.
+using Comparisons = std::vector<Oid>;
 
 // What a type is made of, through arrays, domains, ranges and composite types.
 struct TypeFacts {
@@ -138,6 +141,9 @@ class Catalog {
   TypeFacts FactsOf(Oid type) const;
   // nullptr if no user made a cast with it.
   const TypeCasts* CastsOf(Oid type) const;
+  // Of a user's type; those between PostgreSQL's own types, of which nobody knows where they occur,
+  // under 0.
+  const Comparisons* ComparisonsOf(Oid type) const;
 
   // nullptr if there is none of that name anywhere.
   const FunctionName* FunctionsNamed(std::string_view name) const;
@@ -176,6 +182,7 @@ class Catalog {
   std::unordered_map<Oid, Type*> types_;
   ByName<std::vector<const Type*>> types_by_name_;
   std::unordered_map<Oid, TypeCasts> casts_;
+  std::unordered_map<Oid, Comparisons> comparisons_;
   ByName<FunctionName> functions_;
   std::unordered_map<Oid, const Function*> functions_by_oid_;
   std::vector<std::string> harmless_;

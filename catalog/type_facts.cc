@@ -51,6 +51,9 @@ void Catalog::IndexCasts() {
       if (oid == cast.target && cast.context == 'i') casts.implicit_target = true;
     }
   }
+  for (const auto& [type, function] : rows_.comparisons) {
+    comparisons_[IsUserOid(type) ? type : 0].push_back(function);
+  }
 }
 
 TypeFacts Catalog::FactsOf(Oid type) const {

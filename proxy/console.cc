@@ -303,6 +303,12 @@ std::string Metrics(const Hub& hub) {
   };
   append(StatsFigures(hub));
   append(CacheFigures(hub));
+  text += "# HELP pgsidecar_bypasses_by_reason_total Requests that the cache had no part in\n";
+  text += "# TYPE pgsidecar_bypasses_by_reason_total counter\n";
+  for (const auto& [reason, count] : hub.statistics().bypasses_by_reason) {
+    text += "pgsidecar_bypasses_by_reason_total{reason=\"" + std::string(reason) + "\"} " +
+            std::to_string(count) + "\n";
+  }
   for (const ClassFigure& figure : ClassFigures(hub)) {
     const std::string name = "pgsidecar_" + std::string(figure.name);
     text += "# HELP " + name + " " + std::string(figure.help) + "\n";

@@ -1,7 +1,6 @@
 #include "proxy/database.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
 #include <utility>
 
@@ -23,17 +22,17 @@ Database::Database(std::string name, cache::VersionTable* versions)
   counter_ = versions_->DatabaseCounter(id_);
 }
 
-uint64_t Database::counter_word() const {
-  const auto stamps = versions_->Capture(std::array{counter_});
-  return stamps ? stamps->front().word : UINT64_MAX;
-}
-
 void Database::OnCatalogChangeBegins() { ++changes_open_; }
 
 void Database::OnCatalogChangeEnds() {
   assert(changes_open_ > 0);
   --changes_open_;
+  OnCatalogMayHaveChanged();
+}
+
+void Database::OnCatalogMayHaveChanged() {
   needs_recheck_ = true;
+  ++signs_;
 }
 
 void Database::OnDisconnected() {
@@ -73,12 +72,17 @@ void Database::SettleOrphans(const std::vector<uint32_t>& alive, bool all) {
     if (!all && !orphan.asked) return false;
     if (!all && std::find(alive.begin(), alive.end(), orphan.pid) != alive.end()) return false;
     for (const cache::CounterIndex counter : orphan.counters) versions_->EndWrite(counter);
-    needs_recheck_ = true;  // it may have been DDL
+    OnCatalogMayHaveChanged();  // it may have been DDL
     return true;
   });
 }
 
-bool Database::OnPoll(const catalog::PollAnswer& answer) {
+// A poll that was under way when a change ended may not have seen it.
+void Database::Recheck(uint64_t signs) {
+  if (changes_open_ == 0 && signs == signs_) needs_recheck_ = false;
+}
+
+bool Database::OnPoll(const catalog::PollAnswer& answer, uint64_t signs) {
   Identify(answer);
   connected_ = true;
   SettleOrphans(answer.alive, false);
@@ -90,7 +94,7 @@ bool Database::OnPoll(const catalog::PollAnswer& answer) {
     conf_load_time_ = answer.conf_load_time;
   }
   if (catalog_ != nullptr && answer.fingerprint == fingerprint_) {
-    if (changes_open_ == 0) needs_recheck_ = false;
+    Recheck(signs);
     return false;
   }
   needs_recheck_ = true;
@@ -99,14 +103,12 @@ bool Database::OnPoll(const catalog::PollAnswer& answer) {
 }
 
 bool Database::OnLoaded(std::shared_ptr<const catalog::Catalog> catalog, const std::string& before,
-                        const std::string& after, uint64_t word) {
-  if (before != after || changes_open_ > 0 || word == UINT64_MAX || word != counter_word()) {
-    return false;
-  }
+                        const std::string& after, uint64_t signs) {
+  if (before != after || changes_open_ > 0) return false;
   catalog_ = std::move(catalog);
   gave_up_ = false;
   fingerprint_ = after;
-  needs_recheck_ = false;
+  Recheck(signs);
   ++catalog_version_;
   versions_->Move(counter_);
   log::info("catalog loaded database={} version={}", name_, catalog_version_);

@@ -9,7 +9,10 @@
 //   a function of which     OnCatalogMayHaveChanged                        ─► recheck
 //     nothing is known
 //   recheck                 poll; if the fingerprint has moved: load, poll again, accept if the two
-//                           polls agree and the counter has not moved in between
+//                           polls agree. Only a poll that was sent after the last sign of a change
+//                           ends it: an earlier one may not have seen the change. What is accepted
+//                           while writes go on is not usable yet, but lets the next of them be
+//                           known for what they are, so that the signs come to an end.
 //
 // The dialogue itself is Watch's (proxy/watch.h); this class holds what it found out.
 
@@ -73,7 +76,7 @@ class Database {
   // A session has forwarded a statement that changes the catalog; its transaction has ended.
   void OnCatalogChangeBegins();
   void OnCatalogChangeEnds();
-  void OnCatalogMayHaveChanged() { needs_recheck_ = true; }
+  void OnCatalogMayHaveChanged();
 
   void AddOrphan(OrphanedWrites orphan) { orphans_.push_back(std::move(orphan)); }
   const std::vector<OrphanedWrites>& orphans() const { return orphans_; }
@@ -84,14 +87,16 @@ class Database {
   // --- for Watch ---
   bool needs_recheck() const { return needs_recheck_; }
   bool ready_for_recheck() const { return needs_recheck_ && changes_open_ == 0; }
-  uint64_t counter_word() const;
+  // Moves with each sign that the catalog may have changed.
+  uint64_t signs() const { return signs_; }
   void OnDisconnected();
-  // Returns true if the catalog has to be loaded. Restart, failover and restore drop everything.
-  bool OnPoll(const catalog::PollAnswer& answer);
-  // A load between two polls that gave `before` and `after`, begun when the counter stood at
-  // `counter_word`. Returns false if it has to be done again.
+  // The answer to a poll that was sent when the signs stood at `signs`. Returns true if the catalog
+  // has to be loaded. Restart, failover and restore drop everything.
+  bool OnPoll(const catalog::PollAnswer& answer, uint64_t signs);
+  // A load between two polls that gave `before` and `after`, the second sent when the signs stood
+  // at `signs`. Returns false if it has to be done again.
   bool OnLoaded(std::shared_ptr<const catalog::Catalog> catalog, const std::string& before,
-                const std::string& after, uint64_t counter_word);
+                const std::string& after, uint64_t signs);
   const std::string& conf_load_time() const { return conf_load_time_; }
   // Whether the server has reloaded its configuration since the last call.
   bool TakeReloaded() { return std::exchange(reloaded_, false); }
@@ -105,6 +110,7 @@ class Database {
 
  private:
   void Identify(const catalog::PollAnswer& answer);
+  void Recheck(uint64_t signs);
   void SettleOrphans(const std::vector<uint32_t>& alive, bool all);
 
   std::string name_;
@@ -116,6 +122,7 @@ class Database {
   bool gave_up_ = false;  // the first load has failed; later ones may not
   bool needs_recheck_ = false;
   int changes_open_ = 0;
+  uint64_t signs_ = 0;
   bool in_recovery_ = false;
   std::shared_ptr<const catalog::Catalog> catalog_;
   uint64_t catalog_version_ = 0;

@@ -31,27 +31,73 @@ std::string FullName(catalog::Oid relation, const catalog::Catalog& catalog) {
   return name.schema.empty() ? name.name : name.schema + "." + name.name;
 }
 
-std::string List(const std::set<std::string>& names) {
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  return list;
+std::string ColumnName(const catalog::ColumnId& id, const catalog::Catalog& catalog) {
+  for (const catalog::TrackedColumn& column : catalog.TrackedColumns(id.relation)) {
+    if (column.id == id.column) return column.name;
+  }
+  return "?";
+}
+
+std::string TextOf(const sql::Value& value, const sql::Literals& literals) {
+  if (value.kind == sql::ValueKind::kNull) return "NULL";
+  if (value.kind == sql::ValueKind::kParameter) {
+    return (value.array ? "ANY ($" : "$") + std::to_string(value.parameter) +
+           (value.array ? ")" : "");
+  }
+  std::string scratch;
+  std::string text = value.negative ? "-" : "";
+  text += value.literal == 0 ? std::string_view(value.text)
+                             : literals.Value(value.literal - 1, &scratch);
+  return value.kind == sql::ValueKind::kString ? "'" + text + "'" : text;
+}
+
+// "id = 5", "id = 1 or $1"
+std::string Condition(const catalog::KeyedColumn& column, const sql::Literals& literals,
+                      const catalog::Catalog& catalog) {
+  std::string text = ColumnName(column.id, catalog) + " = ";
+  if (column.values.empty()) return text + "NULL";
+  for (const sql::Value& value : column.values) {
+    if (&value != column.values.data()) text += " or ";
+    text += TextOf(value, literals);
+  }
+  return text;
+}
+
+// Which rows of the relation a statement writes, by each column that rows are told apart by.
+std::string WrittenRows(catalog::Oid relation, const catalog::Resolved& resolved,
+                        const sql::Literals& literals, const catalog::Catalog& catalog) {
+  std::string text;
+  for (const catalog::KeyedColumn& column : resolved.written_values) {
+    if (column.id.relation != relation) continue;
+    text += (text.empty() ? ": rows with " : ", ") + Condition(column, literals, catalog);
+  }
+  if (text.empty()) return text;
+  for (const catalog::ColumnId& column : resolved.written_columns) {
+    if (column.relation == relation) text += ", any " + ColumnName(column, catalog);
+  }
+  return text;
 }
 
 // What all the statements do when they run.
-void AddEffects(const std::vector<catalog::Resolved>& all, const catalog::Catalog& catalog,
-                Lines& lines) {
+void AddEffects(const std::vector<catalog::Resolved>& all, const sql::Literals& literals,
+                const catalog::Catalog& catalog, Lines& lines) {
   std::set<std::string> written;
   bool anything = false;
   catalog::Pin pin = catalog::Pin::kNone;
   for (const catalog::Resolved& resolved : all) {
     anything |= resolved.writes_anything;
-    for (const catalog::Oid relation : resolved.writes) written.insert(FullName(relation, catalog));
+    for (const catalog::Oid relation : resolved.writes) {
+      written.insert(FullName(relation, catalog) +
+                     WrittenRows(relation, resolved, literals, catalog));
+    }
     if (pin == catalog::Pin::kNone) pin = resolved.pin;
   }
   if (anything) {
     lines.Add("invalidates", "everything: what it writes cannot be bounded");
-  } else if (!written.empty()) {
-    lines.Add("invalidates", "what depends on " + List(written));
+  } else {
+    for (const std::string& relation : written) {
+      lines.Add("invalidates", "what depends on " + relation);
+    }
   }
   if (pin != catalog::Pin::kNone) {
     lines.Add("afterwards",
@@ -95,11 +141,19 @@ bool AddPolicy(const ExplainRequest& request, const Config& config, std::string_
   return cached;
 }
 
-void AddDependencies(const catalog::Resolved& resolved, const catalog::Catalog& catalog,
-                     Lines& lines) {
+void AddDependencies(const catalog::Resolved& resolved, const sql::Literals& literals,
+                     const catalog::Catalog& catalog, Lines& lines) {
   if (resolved.reads.empty()) return lines.Add("depends on", "no relation");
   for (const catalog::Oid relation : resolved.reads) {
-    lines.Add("depends on", FullName(relation, catalog) + ", all rows");
+    std::string rows;
+    for (const catalog::KeyedRead& read : resolved.keyed_reads) {
+      if (read.relation != relation) continue;
+      for (const catalog::KeyedColumn& column : read.references) {
+        rows +=
+            (rows.empty() ? ", rows with " : ", and with ") + Condition(column, literals, catalog);
+      }
+    }
+    lines.Add("depends on", FullName(relation, catalog) + (rows.empty() ? ", all rows" : rows));
   }
 }
 
@@ -116,7 +170,8 @@ Explanation Explain(const ExplainRequest& request, const Config& config,
   };
   // As a session would meet it: literals that make no difference are not seen by rules.
   StatementBook book(/*max_statements=*/1, /*max_bytes=*/size_t{64} << 20);
-  const auto record = book.Get(request.sql).record;
+  const auto [record, places] = book.Get(request.sql);
+  const sql::Literals literals = {request.sql, places};
   const sql::TextInfo& info = record->info();
   if (!info.parsed) {
     refuse(RefusalName(Refusal::kNotUnderstood));
@@ -129,12 +184,13 @@ Explanation Explain(const ExplainRequest& request, const Config& config,
   std::vector<catalog::Resolved> all;
   for (const sql::StatementInfo& statement : info.statements) {
     all.push_back(catalog::Resolve(statement, names, &catalog));
+    if (!config.row_precision) all.back().ForgetRows();
   }
   if (all.size() == 1 && all[0].refusal == Refusal::kNone) {
     const sql::StatementInfo& statement = info.statements[0];
     explanation.cacheable = AddPolicy(request, config, record->text(), statement,
                                       catalog::RelationsOf(statement, names, catalog), lines);
-    AddDependencies(all[0], catalog, lines);
+    AddDependencies(all[0], literals, catalog, lines);
     lines.Add("key",
               "its text, parameters with types and formats, result formats, database, user, role, "
               "and every setting of the session that can change a result");
@@ -143,7 +199,7 @@ Explanation Explain(const ExplainRequest& request, const Config& config,
                        : all.size() == 1 ? all[0].refusal
                                          : Refusal::kMultipleStatements));
   }
-  AddEffects(all, catalog, lines);
+  AddEffects(all, literals, catalog, lines);
   lines.Add("as", request.user + ", with search_path " + request.search_path);
   explanation.text = lines.Take();
   return explanation;

@@ -1,14 +1,13 @@
 #include "proxy/own_settings.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "proxy/config.h"
 
 namespace pgsidecar::proxy {
 namespace {
-
-CacheMode ModeOf(const CacheWishes& wishes) { return wishes.cache.value_or(CacheMode::kOn); }
 
 template <typename T>
 std::optional<Error> SetOne(std::string_view name, const std::string* value,
@@ -45,55 +44,48 @@ std::optional<Error> SetWish(std::string_view name, const std::string* value,
 }
 
 void OwnSettings::Start(const CacheWishes& defaults) {
-  defaults_ = defaults;
-  now_ = defaults;
-  session_ = defaults;
+  defaults_ = before_ = defaults;
+  state_ = {.now = defaults, .session = defaults};
 }
 
-// Before now_ is changed.
-void OwnSettings::NoteChange(const CacheWishes& next, bool in_transaction) {
-  if (!in_transaction) return;
-  if (!before_) {
-    before_ = session_;
-    narrowest_ = ModeOf(now_);
-  }
-  narrowest_ = std::min(narrowest_, ModeOf(next));
-  limits_set_ |= next.ttl != now_.ttl || next.consistency != now_.consistency;
-}
-
-std::optional<Error> OwnSettings::Set(std::string_view name, const std::string* value, bool local,
-                                      bool in_transaction) {
-  CacheWishes next = now_;
-  if (auto error = SetWish(name, value, defaults_, next)) return error;
-  NoteChange(next, in_transaction);
-  now_ = next;
-  if (in_doubt_) now_.cache = CacheMode::kOff;
-  if (!local) SetWish(name, value, defaults_, session_);
+std::optional<Error> OwnSettings::Set(std::string_view name, const std::string* value, bool local) {
+  if (auto error = SetWish(name, value, defaults_, state_.now)) return error;
+  if (!local) SetWish(name, value, defaults_, state_.session);
   return std::nullopt;
 }
 
-void OwnSettings::ResetAll() {
-  NoteChange(defaults_, /*in_transaction=*/true);
-  now_ = session_ = defaults_;
-  if (in_doubt_) now_.cache = CacheMode::kOff;
+void OwnSettings::ResetAll() { state_ = {.now = defaults_, .session = defaults_}; }
+
+// The newest of that name.
+std::vector<OwnSettings::Mark>::iterator OwnSettings::Find(std::string_view name) {
+  const auto mark = std::find_if(savepoints_.rbegin(), savepoints_.rend(),
+                                 [name](const Mark& m) { return m.name == name; });
+  return mark == savepoints_.rend() ? savepoints_.end() : std::prev(mark.base());
 }
 
-void OwnSettings::OnRollbackToSavepoint() {
-  if (!before_) return;
-  in_doubt_ = true;
-  now_.cache = CacheMode::kOff;
+void OwnSettings::Savepoint(std::string_view name) {
+  savepoints_.push_back({std::string(name), state_});
 }
 
-void OwnSettings::OnTransactionEnd(bool committed) {
-  if (!before_) return;
-  if (!committed) {
-    session_ = *before_;
-  } else if (in_doubt_) {
-    session_.cache = limits_set_ ? CacheMode::kOff : std::min(narrowest_, ModeOf(session_));
-  }
-  now_ = session_;
-  before_.reset();
-  limits_set_ = in_doubt_ = false;
+void OwnSettings::Release(std::string_view name) {
+  savepoints_.erase(Find(name), savepoints_.end());
+}
+
+void OwnSettings::RollbackTo(std::string_view name) {
+  const auto mark = Find(name);
+  if (mark == savepoints_.end()) return;
+  state_ = mark->state;
+  savepoints_.erase(std::next(mark), savepoints_.end());
+}
+
+void OwnSettings::Commit() {
+  savepoints_.clear();
+  state_.now = before_ = state_.session;
+}
+
+void OwnSettings::Rollback() {
+  savepoints_.clear();
+  state_ = {.now = before_, .session = before_};
 }
 
 }  // namespace pgsidecar::proxy

@@ -1,11 +1,8 @@
 // pgsidecar.cache, pgsidecar.ttl and pgsidecar.consistency of one session, transactional as any
 // setting is (PostgreSQL documentation, "SET"): SET holds from its transaction's commit on, SET
-// LOCAL until its end, and RESET goes back to what the startup packet said.
-//
-// Within a transaction there is one level, so that after ROLLBACK TO SAVEPOINT it is not known what
-// holds of what was set there: the cache stays off until the end of the transaction, and afterwards
-// as narrow as it ever was in it; if an age or a level was set there, off until something is set
-// again.
+// LOCAL until its end, and RESET goes back to what the startup packet said. The session tells of
+// every end of a transaction and of every savepoint, in the order in which the server confirms
+// them.
 
 #ifndef PGSIDECAR_PROXY_OWN_SETTINGS_H_
 #define PGSIDECAR_PROXY_OWN_SETTINGS_H_
@@ -13,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "proxy/cache_policy.h"
@@ -32,28 +30,34 @@ class OwnSettings {
  public:
   // What the startup packet said: what RESET goes back to.
   void Start(const CacheWishes& defaults);
-  const CacheWishes& now() const { return now_; }
+  const CacheWishes& now() const { return state_.now; }
 
-  // SET, SET LOCAL or, without a value, RESET. REQUIRES: in a transaction if local.
-  std::optional<Error> Set(std::string_view name, const std::string* value, bool local,
-                           bool in_transaction);
-  // RESET ALL, DISCARD ALL, in a transaction that is still to end, be it theirs alone.
+  // SET, SET LOCAL or, without a value, RESET. Outside of a transaction Commit() follows.
+  std::optional<Error> Set(std::string_view name, const std::string* value, bool local);
+  // RESET ALL, DISCARD ALL.
   void ResetAll();
 
-  void OnRollbackToSavepoint();
-  void OnTransactionEnd(bool committed);
+  void Savepoint(std::string_view name);
+  void Release(std::string_view name);
+  void RollbackTo(std::string_view name);
+  void Commit();
+  void Rollback();
 
  private:
-  void NoteChange(const CacheWishes& next, bool in_transaction);
+  struct State {
+    CacheWishes now;
+    CacheWishes session;  // `now` without what SET LOCAL did
+  };
+  struct Mark {
+    std::string name;
+    State state;
+  };
+  std::vector<Mark>::iterator Find(std::string_view name);
 
   CacheWishes defaults_;
-  CacheWishes now_;
-  CacheWishes session_;  // now_ without what SET LOCAL did
-  // The transaction's, once it has set anything.
-  std::optional<CacheWishes> before_;
-  CacheMode narrowest_ = CacheMode::kOn;
-  bool limits_set_ = false;  // an age or a level
-  bool in_doubt_ = false;    // rolled back to a savepoint
+  State state_;
+  CacheWishes before_;            // the transaction: in force without one
+  std::vector<Mark> savepoints_;  // oldest first
 };
 
 }  // namespace pgsidecar::proxy

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.h"
 #include "catalog/key_value.h"
 #include "proxy/database.h"
 
@@ -20,10 +21,6 @@ using sql::Value;
 using sql::ValueKind;
 
 constexpr uint16_t kBinary = 1;
-
-bool IsAscii(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-}
 
 // Appends the slots of one column's values. Once it has failed, it has appended some of them.
 class SlotWriter {

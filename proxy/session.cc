@@ -158,7 +158,9 @@ void Session::Close() {
   if (server_ == nullptr) return;
 
   if (!expected_.empty() || batch_open_ || !batches_.empty()) Act(Action::kCancelServer);
-  const bool halfway = logging_in || pin_ != catalog::Pin::kNone || copy_in_ ||
+  // A Sync of ours would commit what the client has not.
+  const bool would_commit = batch_open_ && !server_skips_;
+  const bool halfway = logging_in || pin_ != catalog::Pin::kNone || copy_in_ || would_commit ||
                        server_said_fatal_ || reader_.rest_bytes() > 0 ||
                        !server_->stream.AtBoundary();
   if (halfway) return ReleaseServer(Action::kDropServer);
@@ -232,6 +234,7 @@ void Session::Escalate(Database* database) { ledger_.Escalate(database->counter(
 
 void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   shared_.statistics->bytes_from_servers += bytes.size();
+  const bool client_gone = state_ == SessionState::kDraining || client_vanished_;
   Error error;
   const bool ok = server_->stream.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
     if (state_ == SessionState::kLoggingIn) {
@@ -241,10 +244,11 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
     return OnPiece(piece, now);
   });
   if (!ok) return Fatal(error);
-  if (state_ == SessionState::kDraining || client_vanished_) client_out.Clear();
+  if (client_gone) client_out.Clear();  // what has just ended it, it is still told
   if (state_ == SessionState::kLoggingIn && answer_due_) return Process({}, now);
   if (wait_ == Wait::kReplay && expected_.empty()) return Resume(now);
   if (wait_ == Wait::kQuiet && expected_.empty()) return Resume(now);
+  if (wait_ == Wait::kBegin && !begin_unanswered_) return Resume(now);
   MaybeRelease();
 }
 
@@ -268,6 +272,8 @@ void Session::OnLeased(pool::ServerConnection* server, TimePoint now) {
   if (!environment_ || (server_->environment &&
                         environment_->conf_load_time != server_->environment->conf_load_time)) {
     AdoptEnvironment();
+    DropFill();  // its key is of other settings
+    isolation_known_ = DefaultsToReadCommitted();
   }
   Resume(now);
 }
@@ -286,9 +292,21 @@ void Session::OnCancelRequest(TimePoint now) {
     if (server_ != nullptr && !expected_.empty()) Act(Action::kCancelServer);
     return;
   }
+  const Error canceled{"57014", "canceling statement due to user request", "", ""};
+  if (in_transaction()) {
+    // The transaction has to fail with it, so the server is told, however long that takes.
+    DropFill();
+    if (wait_ == Wait::kCatalog) {
+      decision_ = Decision{};
+      wait_ = Wait::kNone;
+    }
+    decision_.forced = canceled;
+    if (wait_ == Wait::kNone) Continue(now);
+    return;
+  }
   if (wait_ == Wait::kFlight) shared_.flights->Leave(key_, id_);
   if (wait_ == Wait::kLease) pool_->Leave(id_);
-  SendError({"57014", "canceling statement due to user request", "", ""});
+  SendError(canceled);
   if (request_.kind != Request::Kind::kExtended || request_.synced) {
     SendReady();
   } else {

@@ -180,6 +180,7 @@ class Session {
     kFlight,   // for another session's fill
     kReplay,   // for statements that are being prepared again
     kQuiet,    // for the server to have answered everything before something is answered here
+    kBegin,    // for the server's answer to a BEGIN of ours
     kConsole,  // for the console's answer
   };
 
@@ -226,7 +227,6 @@ class Session {
   struct Batch {
     std::unique_ptr<cache::Fill> fill;
     std::optional<Verified> verified;  // then the fill is only compared
-    bool resets_own = false;           // RESET ALL or DISCARD ALL is in it
     bool leading = false;              // a flight of others waits for the fill
     Digest key{};                      // of the fill
     bool may_change_catalog = false;
@@ -302,6 +302,7 @@ class Session {
   std::string_view CacheRefusal() const;
   bool HasTimeWord() const;
   bool TryCache(TimePoint now);
+  void NoteBypass(std::string_view reason, CallCounts* counts);
   CachePolicy Policy();
   void SendHit(const std::shared_ptr<const cache::Entry>& entry);
   void MakeKey();
@@ -321,6 +322,7 @@ class Session {
   bool DropsAllNames() const;
   void SendToServer();
   void OpenBatch();
+  void FlushOpenBatch();
   void NoteEffects();
   void SendForcedError();
   void ForgetStatements();
@@ -393,6 +395,7 @@ class Session {
   void FollowExecute(std::string_view portal);
   void OnCompleted(std::string_view tag);
   void Apply(const sql::SettingChange& change, const Followed& followed);
+  void EndTransactionOfSettings(bool committed);
   void OnAttemptFailed();
   void EndBatchOfSettings(bool idle, bool failed);
   bool Explains(std::string_view parameter) const;
@@ -425,7 +428,10 @@ class Session {
   std::vector<sql::Literal> literals_;  // of decision_.text
   bool request_pending_ = false;        // request_ is not finished
   bool client_vanished_ = false;        // behind a Terminate that waits for its turn
+<<<<<<< HEAD
   bool replayed_ = false;               // what the request needs has been prepared once
+=======
+>>>>>>> main
   bool replay_failed_ = false;          // what the request needs could not be prepared
   bool rest_passes_ = false;   // what is still to come of its last message goes to the server
   bool skip_to_sync_ = false;  // after an error of our own in the extended protocol
@@ -477,16 +483,14 @@ class Session {
       true;           // strings and encoding are such that a text means what the parser thinks
   bool utf8_ = true;  // both ends
   std::string_view bypass_;  // why the session does not use the cache until it ends; a constant
-  OwnSettings settings_;
+  OwnSettings own_settings_;
   CacheMode ceiling_ = CacheMode::kOff;  // what the configuration allows the session
   SessionIdentity identity_;             // what rules know of it
   uint64_t identity_id_ = 0;
-  bool rolled_back_ = false;  // the last COMMIT or ROLLBACK that the server reported was a ROLLBACK
   bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
   std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
   bool begin_owed_ = false;          // answered here, and not sent yet
   bool begin_unanswered_ = false;    // sent; nothing is sent behind its batch meanwhile
-  bool begin_failed_ = false;        // the client believes in a transaction that there is not
   bool hit_in_transaction_ = false;  // the server does not know that a query has been answered
   bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server
   WriteLedger ledger_;

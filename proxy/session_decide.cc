@@ -57,6 +57,7 @@ void Session::Begin(TimePoint now) {
   if (request_.kind == Request::Kind::kTerminate) {
     if (expected_.empty()) return Close();
     wait_ = Wait::kQuiet;  // the server runs what was asked of it before
+    FlushOpenBatch();
     return;
   }
   if (request_.kind == Request::Kind::kCopy) {
@@ -136,13 +137,11 @@ void Session::Continue(TimePoint now) {
   }
   if (decision_.parses_known_name && !expected_.empty()) {
     wait_ = Wait::kQuiet;  // whether the name is taken depends on an answer that is still to come
-    if (batch_open_)
-      server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
-    return;
+    return FlushOpenBatch();
   }
   if (begin_unanswered_) {
-    wait_ = Wait::kQuiet;
-    return;
+    wait_ = Wait::kBegin;
+    return FlushOpenBatch();
   }
   if (!decision_.cache_tried && !decision_.forced) {
     if (AnswerTransaction() || TryCache(now)) return;
@@ -377,9 +376,8 @@ void Session::AddWrittenRows(size_t run, const Plan& before, Plan* plan) const {
 void Session::AddReadRows() {
   if (decision_.plan.rows == nullptr) return;
   const bool extended = request_.kind == Request::Kind::kExtended;
-  decision_.plan.AddReadCounters(*database_, extended
-                                                 ? ValuesOf(decision_.bind, *decision_.statement)
-                                                 : ValuesOfQuery());
+  decision_.plan.AddReadCounters(
+      *database_, extended ? ValuesOf(decision_.bind, *decision_.statement) : ValuesOfQuery());
 }
 
 RunValues Session::ValuesOfQuery() const {
@@ -405,7 +403,8 @@ bool Session::HasTimeWord() const {
 // Why neither a hit nor a fill may be; empty if they may. A constant.
 std::string_view Session::CacheRefusal() const {
   using catalog::Refusal;
-  if (ceiling_ == CacheMode::kOff || settings_.now().cache == CacheMode::kOff) return "cache_off";
+  if (ceiling_ == CacheMode::kOff || own_settings_.now().cache == CacheMode::kOff)
+    return "cache_off";
   if (!bypass_.empty()) return bypass_;
   // A name that is unknown to a catalog that is being loaded again may not be unknown for long.
   const bool is_select = decision_.plan.refusal != Refusal::kNotASelect &&
@@ -437,7 +436,7 @@ CachePolicy Session::Policy() {
       *shared_.config, *database_, names, names.any_schema ? kAnyNamesId : names_id_, identity_,
       identity_id_);
   if (statement.rule_index) ++shared_.statistics->rule_matches[*statement.rule_index];
-  return PolicyOf(*shared_.config, statement, ceiling_, settings_.now());
+  return PolicyOf(*shared_.config, statement, ceiling_, own_settings_.now());
 }
 
 void Session::MakeKey() {
@@ -458,11 +457,22 @@ void Session::MakeKey() {
   key_ = cache::MakeKey(fields, key_scratch_);
 }
 
+// `reason` is a constant. `counts` of the statement, if it is one.
+void Session::NoteBypass(std::string_view reason, CallCounts* counts) {
+  ++shared_.statistics->bypasses;
+  ++shared_.statistics->bypasses_by_reason[reason];
+  SetLast(reason, true);
+  if (counts == nullptr) return;
+  ++counts->calls;
+  ++counts->bypasses;
+  counts->last_bypass = reason;
+}
+
 // Returns true if the request is done or waits; else it is to be forwarded, with fill_ set if its
 // result may be stored.
 bool Session::TryCache(TimePoint now) {
   if (decision_.records.empty()) {  // Parse, Describe, Close alone; or something not understood
-    if (decision_.unknown) SetLast(RefusalName(catalog::Refusal::kNotUnderstood), true);
+    if (decision_.unknown) NoteBypass(RefusalName(catalog::Refusal::kNotUnderstood), nullptr);
     return false;
   }
   CallCounts& counts = decision_.records.back()->counts;
@@ -474,11 +484,7 @@ bool Session::TryCache(TimePoint now) {
     refusal = policy.off_because;
   }
   if (!refusal.empty()) {
-    ++shared_.statistics->bypasses;
-    ++counts.calls;
-    ++counts.bypasses;
-    counts.last_bypass = refusal;
-    SetLast(refusal, true);
+    NoteBypass(refusal, &counts);
     return false;
   }
   MakeKey();

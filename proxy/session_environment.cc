@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "proxy/session.h"
 
 namespace pgsidecar::proxy {
@@ -19,16 +20,6 @@ constexpr size_t kMaxSettingsBytes = size_t{64} * 1024;
 constexpr std::string_view kSettingsUnknown = "settings_unknown";
 // unspecified, text, unknown, varchar: the value that set_config gets is the parameter's own text.
 constexpr uint32_t kTextTypes[] = {0, 25, 705, 1043};
-
-bool IsAscii(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-}
-
-bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
-  return std::equal(a.begin(), a.end(), lower.begin(), lower.end(), [](char x, char y) {
-    return (x >= 'A' && x <= 'Z' ? static_cast<char>(x | 0x20) : x) == y;
-  });
-}
 
 // A custom setting may exist from the attempt on.
 bool IsNewCustom(const sql::SettingChange& change, const SessionSettings& settings) {
@@ -86,7 +77,7 @@ catalog::NameContext Session::Names() const {
 
 bool Session::DefaultsToReadCommitted() const {
   const auto own = settings_changed_.Find("default_transaction_isolation");
-  if (own) return EqualsIgnoringCase(*own, "read committed");
+  if (own) return LowerCase(*own) == "read committed";
   return environment_ && environment_->read_committed;
 }
 
@@ -97,11 +88,7 @@ bool Session::Explains(std::string_view parameter) const {
   if (parameter == "is_superuser" || parameter == "session_authorization") {
     return touched("role") || touched("session_authorization");
   }
-  std::string name(parameter);
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return touched(name);
+  return touched(LowerCase(parameter));
 }
 
 // --- what is sent ---
@@ -178,23 +165,26 @@ void Session::OnCompleted(std::string_view tag) {
       for (const sql::SettingChange& change : statement->settings) Apply(change, followed);
       return;
     case sql::StatementKind::kDiscard:
-      if (statement->name == "ALL") settings_changed_.DiscardAll();
+      if (statement->name != "ALL") return;
+      settings_changed_.DiscardAll();
+      own_settings_.ResetAll();
       return;
     case sql::StatementKind::kSavepoint:
-      return settings_changed_.Savepoint(statement->name);
+      settings_changed_.Savepoint(statement->name);
+      own_settings_.Savepoint(statement->name);
+      return;
     case sql::StatementKind::kReleaseSavepoint:
-      return settings_changed_.Release(statement->name);
+      settings_changed_.Release(statement->name);
+      own_settings_.Release(statement->name);
+      return;
     case sql::StatementKind::kRollbackTo:
-      return settings_changed_.RollbackTo(statement->name);
+      settings_changed_.RollbackTo(statement->name);
+      own_settings_.RollbackTo(statement->name);
+      return;
     case sql::StatementKind::kCommit:
     case sql::StatementKind::kPrepareTransaction:
     case sql::StatementKind::kRollback:
-      if (tag == "ROLLBACK") {
-        settings_changed_.Rollback();
-      } else {
-        settings_changed_.Commit();
-      }
-      return;
+      return EndTransactionOfSettings(tag != "ROLLBACK");
     default:
       return;
   }
@@ -202,7 +192,10 @@ void Session::OnCompleted(std::string_view tag) {
 
 void Session::Apply(const sql::SettingChange& change, const Followed& followed) {
   if (IsOfTransaction(change.name)) return;
-  if (change.name.empty()) return settings_changed_.ResetAll();
+  if (change.name.empty()) {
+    own_settings_.ResetAll();
+    return settings_changed_.ResetAll();
+  }
   std::optional<std::string> value = change.value;
   if (change.parameter > 0) value = followed.values[change.parameter - 1];
   if (change.name == "session_authorization") {
@@ -214,6 +207,16 @@ void Session::Apply(const sql::SettingChange& change, const Followed& followed) 
   // The same bytes are another text in another encoding.
   if (!utf8_ && !IsAscii(*value)) return LoseEnvironment(kSettingsUnknown);
   settings_changed_.Set(change.name, *value, change.local);
+}
+
+void Session::EndTransactionOfSettings(bool committed) {
+  if (committed) {
+    settings_changed_.Commit();
+    own_settings_.Commit();
+  } else {
+    settings_changed_.Rollback();
+    own_settings_.Rollback();
+  }
 }
 
 // The statement at the front has failed.
@@ -229,11 +232,7 @@ void Session::OnAttemptFailed() {
 
 // ReadyForQuery. What no COMMIT or ROLLBACK has ended was the batch's own transaction.
 void Session::EndBatchOfSettings(bool idle, bool failed) {
-  if (idle && failed) {
-    settings_changed_.Rollback();
-  } else if (idle) {
-    settings_changed_.Commit();
-  }
+  if (idle) EndTransactionOfSettings(!failed);
   if (!settings_changed_.untouched()) UpdateEnvironment();
   if (!batches_.empty()) return;
   names_unconfirmed_ = encoding_unconfirmed_ = false;

@@ -29,17 +29,6 @@ bool DependsOn(const cache::Fill& fill, const std::vector<cache::CounterIndex>& 
                     });
 }
 
-// RESET ALL and DISCARD ALL go to the server, and mean our settings, too.
-bool ResetsOwnSettings(const sql::TextInfo& info) {
-  return std::any_of(info.statements.begin(), info.statements.end(),
-                     [](const sql::StatementInfo& statement) {
-                       if (statement.kind == sql::StatementKind::kDiscard)
-                         return statement.name == "ALL";
-                       return statement.kind == sql::StatementKind::kSet &&
-                              statement.settings.size() == 1 && statement.settings[0].name.empty();
-                     });
-}
-
 }  // namespace
 
 void Session::Forward(TimePoint now) {
@@ -78,6 +67,12 @@ void Session::OpenBatch() {
   ledger_.BeginBatch();
 }
 
+// The server keeps its answers until it is asked for them: by the end of a batch, or so.
+void Session::FlushOpenBatch() {
+  if (!batch_open_) return;
+  server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
+}
+
 // Statements that the request names and the server connection does not hold are prepared there
 // ahead of it, described, and awaited. Returns true if there is something to await.
 bool Session::Replay() {
@@ -91,7 +86,7 @@ bool Session::Replay() {
   if (request_.kind == Request::Kind::kExtended) PrepareMissing();
   if (expected_.size() == before) return false;
   replayed_ = true;
-  server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
+  FlushOpenBatch();
   return true;
 }
 
@@ -251,9 +246,6 @@ void Session::NoteEffects() {
     ++shared_.statistics->pins;
     log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
                PinName(pin_));
-  }
-  for (const auto& record : decision_.records) {
-    batches_.back().resets_own |= ResetsOwnSettings(record->info());
   }
   ran_unknown_ |= plan.may_change_catalog;
   if (plan.sets_isolation) isolation_known_ = false;

@@ -128,18 +128,18 @@ bool Session::AnswerLocalMessage(const Request::Message& message) {
 LocalAnswer Session::RunLocal(std::string_view sql, bool describe_only) {
   const auto record = database_->book.Get(sql).record;
   const sql::StatementInfo& statement = record->info().statements[0];
-  if (statement.kind == sql::StatementKind::kSet) {
-    if (!describe_only) return SetLocal(statement.settings[0]);
-    return {};
-  }
+  const bool sets = statement.kind == sql::StatementKind::kSet;
   LocalAnswer answer;
-  answer.columns = {statement.name};
-  answer.tag = "SHOW";
+  if (!sets) {
+    answer.columns = {statement.name};
+    answer.tag = "SHOW";
+  }
   if (describe_only) return answer;
   if (status_ == pgwire::TransactionStatus::kFailed) {
     return Failure(
         "25P02", "current transaction is aborted, commands ignored until end of transaction block");
   }
+  if (sets) return SetLocal(statement.settings[0]);
   if (statement.name == kLast) {
     answer.rows = {{std::string(last_is_bypass_ ? "bypass: " : "") + std::string(last_)}};
     return answer;
@@ -147,14 +147,14 @@ LocalAnswer Session::RunLocal(std::string_view sql, bool describe_only) {
   CacheWishes none;
   // A name that cannot be reset does not exist.
   if (auto error = SetWish(statement.name, nullptr, {}, none)) return Failure(*std::move(error));
-  const CachePolicy policy = PolicyOf(*shared_.config, {}, ceiling_, settings_.now());
+  const CachePolicy policy = PolicyOf(*shared_.config, {}, ceiling_, own_settings_.now());
   if (statement.name == kCacheSetting) {
     answer.rows = {{std::string(CacheModeName(policy.mode))}};
   } else if (statement.name == kTtlSetting) {
     answer.rows = {{FormatDuration(policy.read.max_age)}};
   } else {
     answer.rows = {{std::string(
-        ConsistencyName(settings_.now().consistency.value_or(shared_.config->consistency)))}};
+        ConsistencyName(own_settings_.now().consistency.value_or(shared_.config->consistency)))}};
   }
   return answer;
 }
@@ -169,7 +169,8 @@ LocalAnswer Session::SetLocal(const sql::SettingChange& change) {
     error = SetWish(change.name, value, {}, checked);
     answer.warning = Error{"25P01", "SET LOCAL can only be used in transaction blocks", "", ""};
   } else {
-    error = settings_.Set(change.name, value, change.local, in_transaction());
+    error = own_settings_.Set(change.name, value, change.local);
+    if (!in_transaction()) own_settings_.Commit();
   }
   return error ? Failure(*std::move(error)) : answer;
 }

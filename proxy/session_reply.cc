@@ -230,13 +230,6 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
       ledger_.WriteOldest(database_->counter());
       batches_.front().may_change_catalog = true;
     }
-    if (complete.ok() && (complete->tag == "COMMIT" || complete->tag == "ROLLBACK")) {
-      rolled_back_ = complete->tag == "ROLLBACK";
-    }
-    if (complete.ok() && !batches_.empty() && batches_.front().resets_own &&
-        (complete->tag == "RESET" || complete->tag == "DISCARD ALL")) {
-      settings_.ResetAll();
-    }
     if (!copy_extended_) copy_in_ = false;
   }
   if (!expected_.empty() && expected_.front().kind == Reply::kQuery) {
@@ -278,7 +271,6 @@ void Session::MergeOldestBatch() {
   LandFlight(oldest);
   SkipVerify(oldest.verified);
   batches_.front().may_change_catalog |= oldest.may_change_catalog;
-  batches_.front().resets_own |= oldest.resets_own;
   batches_.front().failed |= oldest.failed;
   ledger_.MergeOldest();
 }
@@ -304,10 +296,8 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   DropMarkers();
   copy_in_ = copy_extended_ = false;
   OnAttemptFailed();
-  begin_failed_ |= std::exchange(begin_unanswered_, false);
+  const bool begin_failed = std::exchange(begin_unanswered_, false);
   replay_failed_ |= !expected_.empty() && expected_.front().own;
-  // A RESET ALL ahead of it in the same transaction is undone.
-  rolled_back_ |= !batches_.empty() && batches_.front().resets_own;
   if (IsFatal(*fields)) {
     server_said_fatal_ = true;
     return Pass(piece);
@@ -318,6 +308,9 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
     PassError(piece, *fields);
   }
   AfterError();
+  if (begin_failed) {
+    Fatal({"25P01", "the transaction could not be begun on the server", "", ""});
+  }
 }
 
 // An error ends a Query by itself; else the server ignores everything up to the next Sync.
@@ -433,14 +426,6 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     hit_in_transaction_ = false;
     phantom_portal_ = false;
     local_portal_.clear();
-    settings_.OnTransactionEnd(!rolled_back_);
-  } else if (rolled_back_ && !idle) {
-    settings_.OnRollbackToSavepoint();
-  }
-  rolled_back_ = false;
-  if (begin_failed_) {
-    Fatal({"25P01", "the transaction could not be begun on the server", "", ""});
-    return false;
   }
   Pass(piece);
   return true;

@@ -1,10 +1,10 @@
 #include "proxy/session_settings.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "base/bytes.h"
+#include "catalog/environment.h"
 
 namespace pgsidecar::proxy {
 namespace {
@@ -41,25 +41,6 @@ size_t BytesOf(const Values& values) {
 }
 
 }  // namespace
-
-bool AnswersIgnore(std::string_view name) {
-  constexpr std::array<std::string_view, 9> kNames = {"application_name",
-                                                      "client_connection_check_interval",
-                                                      "default_transaction_deferrable",
-                                                      "default_transaction_isolation",
-                                                      "default_transaction_read_only",
-                                                      "in_hot_standby",
-                                                      "lc_messages",
-                                                      "synchronous_commit",
-                                                      "update_process_title"};
-  constexpr std::array<std::string_view, 5> kPrefixes = {"log_", "tcp_", "ssl_", "track_",
-                                                         "debug_print_"};
-  if (IsCustom(name)) return false;
-  return name.ends_with("_timeout") ||
-         std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
-         std::any_of(kPrefixes.begin(), kPrefixes.end(),
-                     [name](std::string_view prefix) { return name.starts_with(prefix); });
-}
 
 bool IsOfTransaction(std::string_view name) { return name.starts_with("transaction_"); }
 
@@ -186,7 +167,7 @@ void SessionSettings::AppendKey(std::string* to) const {
   for (const std::string& name : touched_) {
     const std::string* value = InForce(name);
     const bool as_at_login = value == nullptr || (value->front() == kDefault && !IsCustom(name));
-    if (as_at_login || AnswersIgnore(name)) continue;
+    if (as_at_login || catalog::AnswersIgnore(name)) continue;
     AppendField(to, name);
     AppendField(to, *value);
   }

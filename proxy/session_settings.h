@@ -6,7 +6,7 @@
 // every setting that can change an answer.
 //
 // Invariant: two sessions of one pool and environment whose key() is equal have equal settings, but
-// for those that change no answer (AnswersIgnore).
+// for those that change no answer (catalog::AnswersIgnore).
 //
 // A custom setting (with a dot in its name) that has been touched never goes back to being unset:
 // after RESET, and after the end of a transaction that took it back, it stays with a mark.
@@ -23,10 +23,6 @@
 #include <vector>
 
 namespace pgsidecar::proxy {
-
-// Whether no answer depends on the setting; an expression that reads it itself is the catalog's to
-// refuse. `name` in lower case.
-bool AnswersIgnore(std::string_view name);
 
 // Settings of one transaction, which end with it and are not followed here.
 bool IsOfTransaction(std::string_view name);

@@ -74,7 +74,7 @@ void Session::OnStartupMessage(pgwire::StartupMessage message) {
   if (draining_proxy_) return Fatal({"57P01", "pgsidecar is shutting down", "", ""});
   const Result<CacheWishes> wishes = TakeOwnOptions(startup_);
   if (!wishes.ok()) return Fatal(wishes.error());
-  settings_.Start(*wishes);
+  own_settings_.Start(*wishes);
   state_ = SessionState::kLoggingIn;
   wait_ = Wait::kLogin;
   Act(Action::kLogIn);

@@ -19,8 +19,8 @@ bool Session::AnswerTransaction() {
   }
   const sql::TextInfo& text = decision_.records[0]->info();
   const bool begins = text.IsSingle(sql::StatementKind::kBegin);
-  const bool ends = text.IsSingle(sql::StatementKind::kCommit) ||
-                    text.IsSingle(sql::StatementKind::kRollback);
+  const bool ends =
+      text.IsSingle(sql::StatementKind::kCommit) || text.IsSingle(sql::StatementKind::kRollback);
   // A session that is served nothing from the cache gains nothing.
   const bool lazy = shared_.config->lazy_begin && ceiling_ == CacheMode::kOn && bypass_.empty() &&
                     isolation_known_ && !in_transaction();
@@ -38,7 +38,7 @@ bool Session::AnswerTransaction() {
     hit_in_transaction_ = false;
     phantom_portal_ = false;
     local_portal_.clear();
-    settings_.OnTransactionEnd(commits);
+    EndTransactionOfSettings(commits);
   }
   unnamed_.reset();
   SetLast("local", false);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "catalog/relation_names.h"
 #include "proxy/config.h"
 #include "proxy/database.h"
@@ -96,6 +97,9 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
     plan.sets_transaction |= IsOfTransaction(change.name);
     plan.resets_only &= change.reset;
   }
+  // Also within a transaction BEGIN sets what it names.
+  plan.sets_transaction |=
+      statement.kind == StatementKind::kBegin && statement.transaction_modifiers;
   const bool discards = statement.kind == StatementKind::kDiscard && statement.name == "ALL";
   plan.sets_names |= discards;
   plan.sets_encoding |= discards;
@@ -111,11 +115,7 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
 Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
              const catalog::NameContext& names) {
   catalog::Resolved resolved = catalog::Resolve(statement, names, database.last_catalog());
-  if (!database.row_precision) {
-    resolved.keyed_reads.clear();
-    resolved.written_columns.clear();
-    resolved.written_values.clear();
-  }
+  if (!database.row_precision) resolved.ForgetRows();
   Plan plan;
   plan.refusal = resolved.refusal;
   plan.pin = resolved.pin;
@@ -281,10 +281,6 @@ constexpr size_t kRecordBytes = 1024;
 
 size_t ChargeBytes(const StatementRecord& record) {
   return kRecordBytes + record.key().capacity() + sql::ChargeBytes(record.info());
-}
-
-bool IsAscii(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
 }
 
 }  // namespace

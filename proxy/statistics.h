@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -20,6 +22,7 @@ struct Statistics {
   uint64_t hits = 0;
   uint64_t misses = 0;
   uint64_t bypasses = 0;
+  std::map<std::string_view, uint64_t> bypasses_by_reason;  // of constants
   uint64_t observed_hits = 0;  // would have been hits, in mode observe or verify
   uint64_t verify_matches = 0;
   uint64_t verify_mismatches = 0;

@@ -82,6 +82,7 @@ bool Watch::TakeMoved() { return std::exchange(moved_, false); }
 
 void Watch::Poll(Step step) {
   step_ = step;
+  signs_before_ = database_->signs();
   answer_.reset();
   server_->StartQuery(
       catalog::PollQuery(database_->AskForOrphans()),
@@ -98,7 +99,6 @@ void Watch::Poll(Step step) {
 void Watch::Load() {
   step_ = Step::kLoading;
   fingerprint_before_ = answer_->fingerprint;
-  counter_before_ = database_->counter_word();
   builder_.emplace(*harmless_);
   server_->StartQuery(
       catalog::LoadQuery(),
@@ -142,7 +142,7 @@ void Watch::OnPolled() {
   last_error_.clear();
   step_ = Step::kIdle;
   const uint64_t version = database_->catalog_version();
-  const bool load = database_->OnPoll(*answer_);
+  const bool load = database_->OnPoll(*answer_, signs_before_);
   if (load || version != database_->catalog_version()) moved_ = true;
   if (load) Load();
 }
@@ -151,7 +151,7 @@ void Watch::OnLoadedAndPolled() {
   moved_ = true;
   // The second poll may itself have found another server.
   if (answer_->fingerprint != fingerprint_before_) {
-    database_->OnPoll(*answer_);
+    database_->OnPoll(*answer_, signs_before_);
     return;
   }
   Result<std::shared_ptr<const catalog::Catalog>> catalog = builder_->Finish();
@@ -162,7 +162,7 @@ void Watch::OnLoadedAndPolled() {
     return;
   }
   database_->OnLoaded(*std::move(catalog), fingerprint_before_, answer_->fingerprint,
-                      counter_before_);
+                      signs_before_);
 }
 
 }  // namespace pgsidecar::proxy

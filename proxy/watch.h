@@ -74,7 +74,7 @@ class Watch {
   std::optional<catalog::PollAnswer> answer_;
   std::optional<catalog::CatalogBuilder> builder_;
   std::string fingerprint_before_;
-  uint64_t counter_before_ = 0;
+  uint64_t signs_before_ = 0;  // the poll was sent
 };
 
 }  // namespace pgsidecar::proxy

@@ -13,6 +13,7 @@ build_packages=(
 # The server brings psql, pgbench and pg_dump; setpriv starts it as another user than root.
 run_packages=(postgresql util-linux)
 bench_packages=(python3 python3-psycopg)
+orm_packages=("${bench_packages[@]}" python3-django python3-psycopg2 ruby-activerecord ruby-pg)
 test_packages=(
   "${bench_packages[@]}" python3-asyncpg python3-yaml
   libpostgresql-jdbc-java openjdk-17-jdk-headless

@@ -11,12 +11,4 @@ std::string_view NodeName(const Node* node) {
   return field == nullptr ? "node without a name" : field->name;
 }
 
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return lower;
-}
-
 }  // namespace pgsidecar::sql

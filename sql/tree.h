@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.h"
+
 namespace pgsidecar::sql {
 
 using Node = PgQuery__Node;
@@ -35,9 +37,6 @@ inline std::string_view StringOf(const Node* node, bool* ok) {
   *ok = node != nullptr && node->node_case == PG_QUERY__NODE__NODE_STRING;
   return *ok ? Text(node->string->sval) : std::string_view();
 }
-
-// Of ASCII letters alone: so PostgreSQL compares names of settings and keywords.
-std::string LowerCase(std::string_view text);
 
 // The node type as the protobuf schema spells it, for a reason that people read.
 std::string_view NodeName(const Node* node);

@@ -39,6 +39,20 @@ bool IsConstant(const Node* node) {
   return node != nullptr && node->node_case == PG_QUERY__NODE__NODE_A_CONST;
 }
 
+// x AT TIME ZONE y gives a time, whatever x is, and never a text that could say 'now'. What x says
+// itself is looked at where it stands.
+bool IsAtTimeZone(const Node* node) {
+  if (node == nullptr || node->node_case != PG_QUERY__NODE__NODE_FUNC_CALL) return false;
+  const PgQuery__FuncCall& call = *node->func_call;
+  bool ok = false;
+  return call.funcformat == PG_QUERY__COERCION_FORM__COERCE_SQL_SYNTAX && call.n_funcname == 2 &&
+         call.n_args == 2 && StringOf(call.funcname[0], &ok) == "pg_catalog" &&
+         StringOf(call.funcname[1], &ok) == "timezone";
+}
+
+// Whether a cast of it to a date depends on nothing that the text does not show.
+bool IsConstantOrTime(const Node* node) { return IsConstant(node) || IsAtTimeZone(node); }
+
 // A string, maybe cast to text, as PostgreSQL prints one.
 std::optional<std::string_view> TextConstant(const Node* node) {
   if (node != nullptr && node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
@@ -122,13 +136,13 @@ void Walker::Type(const PgQuery__TypeName& type, bool of_constant) {
 void Walker::Cast(const PgQuery__TypeCast& cast) {
   if (cast.type_name == nullptr || IsNull(cast.arg)) return out_.Unknown("cast without a type");
   Expression(cast.arg);
-  Type(*cast.type_name, IsConstant(cast.arg));
+  Type(*cast.type_name, IsConstantOrTime(cast.arg));
   DateHazard(*cast.type_name, cast.arg);
 }
 
 // `argument` is null where no single expression is converted.
 void Walker::DateHazard(const PgQuery__TypeName& type, const Node* argument) {
-  if (!NamesDateType(List(type.n_names, type.names)) || IsConstant(argument)) return;
+  if (!NamesDateType(List(type.n_names, type.names)) || IsConstantOrTime(argument)) return;
   out_.AddHazard(IsParameter(argument) ? kHazardParameterDate : kHazardDynamicDate);
 }
 
@@ -172,7 +186,7 @@ void Walker::FunctionCall(const PgQuery__FuncCall& call) {
   CurrentSetting(name, arguments);
   if (NamesDateType(name)) {
     for (const Node* argument : arguments) {
-      if (IsConstant(argument)) continue;
+      if (IsConstantOrTime(argument)) continue;
       out_.AddHazard(IsParameter(argument) ? kHazardParameterDate : kHazardDynamicDate);
     }
   }

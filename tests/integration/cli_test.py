@@ -94,7 +94,8 @@ class Explain(unittest.TestCase):
         cls.addClassCleanup(cls.server.remove)
         with cls.server.connect_locally() as connection:
             connection.execute("CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t;"
-                               "CREATE SCHEMA s; CREATE TABLE s.only_there (a int)")
+                               "CREATE SCHEMA s; CREATE TABLE s.only_there (a int);"
+                               "CREATE TABLE k (id int PRIMARY KEY, name text UNIQUE, n int)")
 
     def explain(self, *arguments, upstream=None):
         return subprocess.run([BINARY, "explain", *arguments], capture_output=True, text=True,
@@ -126,6 +127,21 @@ class Explain(unittest.TestCase):
                                   "invalidates: what depends on public.t"], "DELETE FROM t")
         self.assert_explained(1, ["invalidates: everything: what it writes cannot be bounded"],
                               "CREATE TABLE n (a int)")
+
+    def test_rows(self):
+        self.assert_explained(0, ["depends on: public.k, rows with id = 5"],
+                              "SELECT n FROM k WHERE id = 5")
+        self.assert_explained(
+            0, ["depends on: public.k, rows with id = $1, and with name = 'it's' or '7'"],
+            "SELECT a.n FROM k a JOIN k b ON b.name IN ('it''s', '7') WHERE a.id = $1")
+        self.assert_explained(0, ["depends on: public.k, all rows"],
+                              "SELECT n FROM k WHERE id = 5", "--row-precision=off")
+        self.assert_explained(
+            1, ["invalidates: what depends on public.k: rows with id = -3 or 4, any name"],
+            "UPDATE k SET id = 4 WHERE id = -3")
+        self.assert_explained(
+            1, ["invalidates: what depends on public.k: rows with id = 1 or 2, name = 'x' or NULL"],
+            "INSERT INTO k (id, name) VALUES (1, 'x'), (2, NULL)")
 
     def test_search_path(self):
         read = "SELECT a FROM only_there"

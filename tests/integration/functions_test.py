@@ -254,6 +254,44 @@ class Functions(ServerCase):
         self.assert_bypassed(client, "SELECT similarity('word', 'words')")
 
 
+def operator_class(type_name, name):
+    """A default one of a type, under which the table `direction` says what is less."""
+    operators = "".join(
+        f"CREATE FUNCTION {name}{number} ({type_name}, {type_name}) RETURNS bool LANGUAGE sql"
+        f" STABLE AS 'SELECT {name}_compare($1, $2) {sign} 0';"
+        f"CREATE OPERATOR {sign}# (LEFTARG = {type_name}, RIGHTARG = {type_name},"
+        f" FUNCTION = {name}{number});" for number, sign in enumerate(("<", "<=", "=", ">=", ">")))
+    members = ", ".join(f"OPERATOR {number + 1} {sign}#"
+                        for number, sign in enumerate(("<", "<=", "=", ">=", ">")))
+    return (f"CREATE FUNCTION {name}_compare({type_name}, {type_name}) RETURNS int LANGUAGE sql"
+            " STABLE AS 'SELECT CASE WHEN $1::text < $2::text THEN -way WHEN $1::text = $2::text"
+            " THEN 0 ELSE way END FROM direction';"
+            f"{operators}"
+            f"CREATE OPERATOR CLASS {name}_class DEFAULT FOR TYPE {type_name} USING btree AS"
+            f" {members}, FUNCTION 1 {name}_compare({type_name}, {type_name});")
+
+
+class OperatorClasses(ServerCase):
+    """Sorting calls functions that no text names."""
+
+    SETUP = ("CREATE TABLE direction (way int); INSERT INTO direction VALUES (1);"
+             "CREATE TYPE mood AS ENUM ('glad', 'sad');" + operator_class("mood", "mood")
+             + operator_class("json", "json")
+             + "CREATE TABLE moods (m mood, j json, id int);"
+               "INSERT INTO moods VALUES ('glad', '1', 1), ('sad', '2', 2);")
+
+    def test_what_compares_is_read_through(self):
+        client = self.client()
+        for read in ("SELECT id FROM moods ORDER BY m", "SELECT max(ARRAY[m]) FROM moods",
+                     "SELECT GREATEST(m, 'glad') FROM moods", "SELECT id FROM moods ORDER BY j",
+                     "SELECT a.id FROM moods a, moods b WHERE ARRAY[a.m] < ARRAY[b.m]"):
+            with self.subTest(read):
+                before = self.fill(client, read)
+                client.execute("UPDATE direction SET way = -way")
+                self.assertNotEqual(self.truth.execute(read).fetchall(), before)
+                self.assert_same_as_server(client, read)
+
+
 class Elsewhere(ServerCase):
     SETUP = """
     CREATE TABLE t (id int); INSERT INTO t VALUES (1);

@@ -325,6 +325,18 @@ class ServerCase(unittest.TestCase):
         self.addCleanup(connection.close)
         return connection
 
+    def figures(self):
+        """SHOW STATS of the proxy: name to number."""
+        with wire(self.proxy, database="pgsidecar") as console:
+            return {row[0]: int(row[1]) for row in console.query("SHOW STATS")}
+
+    def assert_verified(self):
+        """In mode verify: answers were compared, and none differed."""
+        if not DIRECT:
+            figures = self.figures()
+            self.assertEqual(figures["verify_mismatches_total"], 0)
+            self.assertGreater(figures["verify_matches_total"], 0)
+
     def wire(self, **parameters):
         connection = wire(self.proxy, **parameters)
         self.addCleanup(connection.close)

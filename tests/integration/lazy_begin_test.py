@@ -81,7 +81,20 @@ class LazyBegin(ServerCase):
                 ("BEGIN", "INSERT INTO u VALUES (99)", "COMMIT", READ),
                 ("BEGIN", "COPY t TO STDOUT", READ, "COMMIT"),
                 ("BEGIN", "LISTEN here", "NOTIFY here", "ROLLBACK"),
-                ("BEGIN", "DISCARD ALL", "ROLLBACK")):
+                ("BEGIN", "DISCARD ALL", "ROLLBACK"),
+                ("BEGIN", READ, "BEGIN ISOLATION LEVEL SERIALIZABLE", READ, "ROLLBACK"),
+                ("BEGIN", READ, "START TRANSACTION READ WRITE", READ, "ROLLBACK"),
+                ("BEGIN", "BEGIN ISOLATION LEVEL SERIALIZABLE", "SHOW transaction_isolation",
+                 "ROLLBACK"),
+                ("BEGIN", [w.parse("COPY t FROM STDIN"), w.bind(), w.execute(),
+                           w.copy_data(b"9\t1\n"), w.COPY_DONE, w.SYNC], "ROLLBACK"),
+                ("BEGIN", [w.parse("COPY t FROM STDIN"), w.bind(), w.execute(), w.FLUSH,
+                           w.copy_data(b"9\t1\n"), w.COPY_DONE, w.SYNC], "ROLLBACK"),
+                ("BEGIN", "SELECT 1/0", "SET pgsidecar.cache = off", "ROLLBACK"),
+                ("BEGIN", [w.parse("SELECT 1"), w.bind(), w.execute(), w.query("SELECT 2")],
+                 "ROLLBACK"),
+                ("BEGIN", [w.parse("SELECT length($1::text)"),
+                           *[w.bind(["x" * 100000]), w.execute()] * 20, w.SYNC], "ROLLBACK")):
             with self.subTest(conversation):
                 self.says(*conversation)
 

@@ -66,5 +66,32 @@ class PgDump(ServerCase):
                          dump(self.server, "postgres", "--inserts", "--data-only"))
 
 
+class Verified(ServerCase):
+    """A dump reads under REPEATABLE READ; what psql restores is read again and again."""
+
+    FLAGS = (*ServerCase.FLAGS, "--cache", "verify")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.SETUP = ""
+        super().setUpClass()
+        psql(cls.server, SETUP)
+
+    def test_dump_restore_and_read(self):
+        psql(self.proxy, dump(self.proxy, "postgres"), dbname="copy", seconds=120)
+        self.assertEqual(dump(self.server, "copy"), dump(self.server, "postgres"))
+        client = self.client(dbname="copy")
+        for statement in ("SELECT count(*), sum(p) FROM parent", "SELECT * FROM part ORDER BY k, v",
+                          "SELECT * FROM v", "SELECT * FROM mv"):
+            self.fill_by_verifying(client, statement)
+        self.assert_verified()
+
+    def fill_by_verifying(self, client, statement):
+        def verified():
+            client.execute(statement).fetchall()
+            return harness.DIRECT or harness.last(client) == "verify: match"
+        harness.wait_until(verified, 10, statement)
+
+
 if __name__ == "__main__":
     harness.main()

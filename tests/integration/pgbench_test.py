@@ -7,7 +7,6 @@ import tempfile
 import harness
 from harness import ServerCase
 
-SECONDS = 4
 SUMS = {
     "accounts": "SELECT sum(abalance) FROM pgbench_accounts",
     "tellers": "SELECT sum(tbalance) FROM pgbench_tellers",
@@ -26,6 +25,8 @@ SELECT count(*) FROM pgbench_branches;
 
 
 class Pgbench(ServerCase):
+    SECONDS = 4
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -53,12 +54,12 @@ class Pgbench(ServerCase):
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
             script.write(READ)
             script.flush()
-            common = ("-n", "-M", mode, "-c", "8", "-T", str(SECONDS))
+            common = ("-n", "-M", mode, "-c", "8", "-T", str(self.SECONDS))
             writers = self.start(self.proxy, *common)
             readers = self.start(self.proxy, *common, "-f", script.name)
             for process in (writers, readers):
                 try:
-                    said, _ = process.communicate(timeout=SECONDS + 60)
+                    said, _ = process.communicate(timeout=self.SECONDS + 60)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     raise
@@ -90,6 +91,17 @@ class Pgbench(ServerCase):
         for _ in range(2):
             self.assertEqual(client.execute("SELECT count(*) FROM pgbench_accounts").fetchone(),
                              (100000,))
+
+
+class Verified(Pgbench):
+    """The same with every would-be hit compared with what the server says."""
+
+    FLAGS = (*Pgbench.FLAGS, "--cache", "verify")
+    SECONDS = 2
+
+    def tearDown(self):
+        super().tearDown()
+        self.assert_verified()
 
 
 if __name__ == "__main__":

@@ -279,6 +279,30 @@ class Protocol(ServerCase):
 
     # Cancel
 
+    def test_what_is_never_synced_is_not_committed(self):
+        """A client that goes before its Sync has asked for no commit."""
+        update = [w.parse("UPDATE item SET name = 'changed' WHERE id = 30"), w.bind(), w.execute()]
+        before = self.truth.execute("SELECT name FROM item WHERE id = 30").fetchone()
+        for end in (w.FLUSH, w.TERMINATE, w.message(b"?")):
+            client = self.wire()
+            client.query("SELECT 1")
+            pid = client.query("SELECT pg_backend_pid()")[0][0]
+            client.send(*update, end)
+            if end == w.FLUSH:
+                for _ in update:
+                    client.read_message()
+            client.close()
+            harness.wait_until(lambda pid=pid: self.truth.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND state <> 'idle'",
+                [pid]).fetchone() == (0,), what="the end of what the client has left")
+            self.assertEqual(
+                self.truth.execute("SELECT name FROM item WHERE id = 30").fetchone(), before)
+        if not DIRECT:
+            console = self.wire(database="pgsidecar")
+            harness.wait_until(lambda: ["active", "query"] not in
+                               [row[5:7] for row in console.query("SHOW CLIENTS")],
+                               what="the end of the sessions")
+
     def test_cancel_reaches_the_query(self):
         self.proxied.send(w.query("SELECT pg_sleep(20)"))
         time.sleep(0.3)

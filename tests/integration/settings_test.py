@@ -3,7 +3,7 @@ parameters that are equal in value but not in bytes."""
 
 import harness
 import wire as w
-from harness import ServerCase
+from harness import DIRECT, ServerCase
 
 SETUP = """
 CREATE TABLE v (id int PRIMARY KEY, at timestamptz, d date, i interval, b bytea, f float8, m money,
@@ -172,6 +172,30 @@ class Settings(ServerCase):
             self.truth.execute("SELECT pg_reload_conf()")
         harness.wait_until(lambda: self.raw(client, sql) == plain, seconds=10,
                            what="the value before the reload")
+
+    def test_isolation_changed_by_reload(self):
+        """The transaction that meets the new default first does not share what its snapshot says."""
+        with self.wire() as client, self.wire() as writer:
+            sql = "SELECT b FROM v"
+            client.query(sql)
+            self.truth.execute(
+                "ALTER SYSTEM SET default_transaction_isolation = 'repeatable read'")
+            try:
+                self.truth.execute("SELECT pg_reload_conf()")
+                harness.wait_until(
+                    lambda: DIRECT or "has reloaded its configuration" in self.proxy.stderr(),
+                    what="the proxy to notice")
+                client.query("BEGIN")
+                self.assertEqual(client.query("SHOW transaction_isolation"),
+                                 [["repeatable read"]])
+                client.query(sql)
+                writer.query("UPDATE v SET b = b")
+                client.query(sql)
+                self.assertEqual(DIRECT or client.last(), DIRECT or "bypass: isolation_level")
+                client.query("COMMIT")
+            finally:
+                self.truth.execute("ALTER SYSTEM RESET default_transaction_isolation")
+                self.truth.execute("SELECT pg_reload_conf()")
 
     def test_parameter_status_reaches_the_client(self):
         with self.wire() as client:

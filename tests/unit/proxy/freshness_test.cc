@@ -122,6 +122,10 @@ TEST_F(FreshnessTest, AWriteWhoseConnectionIsLostStaysPendingUntilItsBackendIsGo
   world_.Advance(seconds(2));
   world_.Run();
   EXPECT_FALSE(world_.AnythingPending());
+  // It may have been DDL, which the poll that found its backend gone may not have seen.
+  EXPECT_FALSE(world_.hub->databases()[0]->usable());
+  world_.Advance(milliseconds(100));
+  world_.Run();
   EXPECT_EQ(world_.Ask(reader_, kRead), Row(5));
   const size_t hits = world_.hits();
   EXPECT_EQ(world_.Ask(third_, kRead), Row(5));
@@ -154,6 +158,27 @@ TEST_F(FreshnessTest, APollThatWasSentBeforeALossSaysNothingOfTheLostBackend) {
   world_.orphans.back().held = false;
   world_.Run();
   EXPECT_EQ(world_.Ask(reader_, kRead), Row(5));
+}
+
+// A poll that was under way when DDL ended may not have seen it.
+TEST_F(FreshnessTest, APollThatWasSentBeforeDdlSaysNothingOfIt) {
+  ServerId watch = 0;
+  for (const auto& [id, server] : world_.servers) {
+    if (world_.hub->FindServer(id)->pool == nullptr) watch = id;
+  }
+  ASSERT_NE(watch, 0u);
+  const uint64_t loads = world_.database.loads;
+  world_.At(watch).mute = true;
+  world_.Advance(seconds(2));
+  world_.Run();
+  EXPECT_EQ(world_.Ask(writer_, "CREATE TABLE t (a int)"), "C:CREATE TABLE Z:I");
+  world_.At(watch).mute = false;
+  world_.Run();
+  EXPECT_TRUE(!world_.hub->databases()[0]->usable() || world_.database.loads > loads);
+  world_.Advance(milliseconds(100));
+  world_.Run();
+  EXPECT_TRUE(world_.hub->databases()[0]->usable());
+  EXPECT_EQ(world_.database.loads, loads + 1);
 }
 
 TEST_F(FreshnessTest, FollowersGetTheLeadersRows) {

@@ -127,6 +127,28 @@ TEST(LeaseTest, ACancelledWaitForAConnectionThatIsBeingProbedLeaksNone) {
   EXPECT_FALSE(world.AnythingPending());
 }
 
+// The transaction has failed with the statement, be it that the server hears of it later.
+TEST(LeaseTest, ACancelledWaitFailsTheTransaction) {
+  Config config = World::DefaultConfig();
+  config.default_pool_size = 1;
+  World world(config);
+  FakeClient& holder = world.LoggedIn();
+  FakeClient& client = world.LoggedIn();
+  world.Ask(holder, "BEGIN");
+  world.Ask(holder, "UPDATE branches SET bbalance = 4 WHERE bid = 1");
+  EXPECT_EQ(world.Ask(client, "BEGIN"), "C:BEGIN Z:T");
+  client.Query("UPDATE branches SET bbalance = 5 WHERE bid = 2");
+  world.Run();
+  world.RequestCancel(client);
+  EXPECT_EQ(client.Take(), "");
+  world.Ask(holder, "COMMIT");
+  EXPECT_EQ(client.Take(), "E:57014 Z:E");
+  EXPECT_EQ(world.Ask(client, "UPDATE branches SET bbalance = 6 WHERE bid = 2"), "E:25P02 Z:E");
+  EXPECT_EQ(world.Ask(client, "COMMIT"), "C:ROLLBACK Z:I");
+  EXPECT_EQ(world.Count(ServerState::kLeased), 0u);
+  EXPECT_FALSE(world.AnythingPending());
+}
+
 TEST(LeaseTest, AServerThatHasSaidFatalIsNotGivenToAnother) {
   World world;
   FakeClient& client = world.LoggedIn();

@@ -14,10 +14,11 @@ using std::chrono::seconds;
 class OwnSettingsTest : public testing::Test {
  protected:
   void Set(std::string_view name, const std::string& value, bool in_transaction = true) {
-    EXPECT_FALSE(settings_.Set(name, &value, false, in_transaction));
+    EXPECT_FALSE(settings_.Set(name, &value, false));
+    if (!in_transaction) settings_.Commit();
   }
   void SetLocal(std::string_view name, const std::string& value) {
-    EXPECT_FALSE(settings_.Set(name, &value, true, true));
+    EXPECT_FALSE(settings_.Set(name, &value, true));
   }
   std::optional<CacheMode> cache() const { return settings_.now().cache; }
   std::optional<Duration> ttl() const { return settings_.now().ttl; }
@@ -28,10 +29,10 @@ class OwnSettingsTest : public testing::Test {
 TEST_F(OwnSettingsTest, SetHoldsAfterCommitOnly) {
   Set(kTtlSetting, "30s");
   EXPECT_EQ(ttl(), seconds(30));
-  settings_.OnTransactionEnd(false);
+  settings_.Rollback();
   EXPECT_EQ(ttl(), std::nullopt);
   Set(kTtlSetting, "30s");
-  settings_.OnTransactionEnd(true);
+  settings_.Commit();
   EXPECT_EQ(ttl(), seconds(30));
 }
 
@@ -40,7 +41,7 @@ TEST_F(OwnSettingsTest, LocalEndsWithTheTransaction) {
   SetLocal(kCacheSetting, "off");
   Set(kTtlSetting, "1s");
   EXPECT_EQ(cache(), CacheMode::kOff);
-  settings_.OnTransactionEnd(true);
+  settings_.Commit();
   EXPECT_EQ(cache(), CacheMode::kVerify);
   EXPECT_EQ(ttl(), seconds(1));
 }
@@ -49,51 +50,62 @@ TEST_F(OwnSettingsTest, ResetGoesBackToTheStart) {
   settings_.Start({.cache = CacheMode::kVerify, .ttl = seconds(7)});
   Set(kCacheSetting, "on", false);
   Set(kTtlSetting, "1s", false);
-  EXPECT_FALSE(settings_.Set(kTtlSetting, nullptr, false, false));
+  EXPECT_FALSE(settings_.Set(kTtlSetting, nullptr, false));
   EXPECT_EQ(ttl(), seconds(7));
   EXPECT_EQ(cache(), CacheMode::kOn);
   settings_.ResetAll();
   EXPECT_EQ(cache(), CacheMode::kVerify);
-  settings_.OnTransactionEnd(false);
+  settings_.Rollback();
   EXPECT_EQ(cache(), CacheMode::kOn);
 }
 
-TEST_F(OwnSettingsTest, AfterASavepointTheCacheIsOffToTheEnd) {
-  SetLocal(kCacheSetting, "verify");
-  settings_.OnRollbackToSavepoint();
-  EXPECT_EQ(cache(), CacheMode::kOff);
-  Set(kCacheSetting, "on");
-  EXPECT_EQ(cache(), CacheMode::kOff);
-  settings_.OnTransactionEnd(true);
-  EXPECT_EQ(cache(), CacheMode::kVerify);  // the narrowest that was
-}
-
-TEST_F(OwnSettingsTest, AnAgeThatIsInDoubtKeepsTheCacheOff) {
+TEST_F(OwnSettingsTest, Savepoints) {
   Set(kTtlSetting, "1h");
-  settings_.OnRollbackToSavepoint();
-  settings_.OnTransactionEnd(true);
+  settings_.Savepoint("a");
+  SetLocal(kCacheSetting, "verify");
+  settings_.Savepoint("b");
+  Set(kCacheSetting, "off");
+  settings_.RollbackTo("b");
+  EXPECT_EQ(cache(), CacheMode::kVerify);
+  SetLocal(kCacheSetting, "off");
+  settings_.Release("b");
   EXPECT_EQ(cache(), CacheMode::kOff);
-  Set(kCacheSetting, "on", false);
-  EXPECT_EQ(cache(), CacheMode::kOn);
+  settings_.RollbackTo("a");
+  EXPECT_EQ(cache(), std::nullopt);
+  settings_.ResetAll();
+  EXPECT_EQ(ttl(), std::nullopt);
+  settings_.RollbackTo("a");  // which is still there
+  settings_.RollbackTo("b");  // which is not
+  EXPECT_EQ(ttl(), std::chrono::hours(1));
+  settings_.Commit();
+  settings_.Rollback();
+  EXPECT_EQ(ttl(), std::chrono::hours(1));
 }
 
-TEST_F(OwnSettingsTest, NothingSetNothingInDoubt) {
-  settings_.OnRollbackToSavepoint();
-  EXPECT_EQ(cache(), std::nullopt);
+TEST_F(OwnSettingsTest, TheNewestSavepointOfAName) {
+  settings_.Savepoint("a");
+  Set(kTtlSetting, "1s");
+  settings_.Savepoint("a");
+  Set(kTtlSetting, "2s");
+  settings_.RollbackTo("a");
+  EXPECT_EQ(ttl(), seconds(1));
+  settings_.Release("a");
+  settings_.RollbackTo("a");
+  EXPECT_EQ(ttl(), std::nullopt);
 }
 
 TEST_F(OwnSettingsTest, Wrong) {
   const std::string value = "sometimes";
   for (const auto name : {kCacheSetting, kTtlSetting, kConsistencySetting}) {
-    const auto error = settings_.Set(name, &value, false, false);
+    const auto error = settings_.Set(name, &value, false);
     ASSERT_TRUE(error) << name;
     EXPECT_EQ(error->sqlstate, "22023");
   }
-  EXPECT_EQ(settings_.Set("pgsidecar.nothing", nullptr, false, false)->sqlstate, "42704");
+  EXPECT_EQ(settings_.Set("pgsidecar.nothing", nullptr, false)->sqlstate, "42704");
   const std::string linearizable = "linearizable";
-  EXPECT_NE(settings_.Set(kConsistencySetting, &linearizable, false, false)
-                ->hint.find("needs the change feed"),
-            std::string::npos);
+  EXPECT_NE(
+      settings_.Set(kConsistencySetting, &linearizable, false)->hint.find("needs the change feed"),
+      std::string::npos);
   EXPECT_EQ(settings_.now(), CacheWishes{});
 }
 

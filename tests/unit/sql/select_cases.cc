@@ -134,6 +134,12 @@ constexpr Case kSelectCases[] = {
      "catalog.varchar"},
     {"select '1'::text::date, ('1'::s.t)::int", "select types=date!,text!,pg_catalog.int4!,s.t!"},
     {"select a::date", "select types=date hazards=dynamic_date"},
+    {"select (a at time zone 'utc')::date, date(a at time zone b)",
+     "select functions=date,pg_catalog.timezone types=date!"},
+    {"select ('now' at time zone 'utc')::date",
+     "select functions=pg_catalog.timezone types=date! hazards=time_string"},
+    {"select timezone('utc', a)::date",
+     "select functions=timezone types=date hazards=dynamic_date"},
     {"select a::text::timestamptz", "select types=text,timestamptz hazards=dynamic_date"},
     {"select f(a)::timestamp with time zone, b::time, c::time with time zone, d::timestamp(3)",
      "select functions=f "
