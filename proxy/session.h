@@ -428,10 +428,7 @@ class Session {
   std::vector<sql::Literal> literals_;  // of decision_.text
   bool request_pending_ = false;        // request_ is not finished
   bool client_vanished_ = false;        // behind a Terminate that waits for its turn
-<<<<<<< HEAD
   bool replayed_ = false;               // what the request needs has been prepared once
-=======
->>>>>>> main
   bool replay_failed_ = false;          // what the request needs could not be prepared
   bool rest_passes_ = false;   // what is still to come of its last message goes to the server
   bool skip_to_sync_ = false;  // after an error of our own in the extended protocol
