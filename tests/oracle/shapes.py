@@ -174,6 +174,8 @@ WRITES = _shapes("w", [
      " RETURNING n", "kkn"),
     ("UPDATE orders SET n = n + 1, status = 'changed' WHERE id = $1", "k"),
     ("UPDATE orders SET id = $2 WHERE id = $1", "kk"),
+    ("UPDATE orders SET account_id = $2 WHERE account_id = $1", "kk"),
+    ("UPDATE tag SET account_id = $2 WHERE account_id = $1", "kk"),
     ("DELETE FROM orders WHERE id = $1 RETURNING id, account_id", "k"),
     ("DELETE FROM orders WHERE id = ANY ($1)", "K"),
     ("INSERT INTO line VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET n = line.n + 1", "kkn"),
