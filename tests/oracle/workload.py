@@ -143,6 +143,22 @@ def write(world, session):
                 WRITE, sort=True, prepares=shape.name if form == "named" else None)
 
 
+MOVES = (
+    ("account", "id", "SELECT id, owner, balance FROM account WHERE id = {}"),
+    ("orders", "account_id", "SELECT id, n FROM orders WHERE account_id = {} ORDER BY id"),
+    ("tag", "account_id", "SELECT id, label FROM tag WHERE account_id = {} ORDER BY id"),
+)
+
+
+def move(world, session):
+    """Rows go from one value of a key to another, and both are read before and after."""
+    table, column, text = world.rng.choice(MOVES)
+    old, new = world.rng.sample(range(1, 9), 2)
+    reads = [text.format(old), text.format(new)]
+    texts = [*reads, f"UPDATE {table} SET {column} = {new} WHERE {column} = {old}", *reads]
+    return Step("; ".join(texts), [w.query(text) for text in texts], WRITE, reads=4)
+
+
 def refill(world, session):
     text = world.rng.choice(REFILLS)
     return Step(text, [w.query(text)], WRITE)
@@ -243,7 +259,7 @@ def cancel(world, session):
 
 
 STEPS = [
-    (560, read), (6, volatile), (110, write), (12, refill), (5, copy), (20, pipeline),
+    (560, read), (6, volatile), (110, write), (6, move), (12, refill), (5, copy), (20, pipeline),
     (16, several_statements), (26, begin), (10, savepoint), (5, failure), (4, reconnect),
     (0.15, cancel),
 ]
