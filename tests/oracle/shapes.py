@@ -41,8 +41,9 @@ class Shape:
     @property
     def may_be_named(self):
         """Not if another object may come to stand before what it names: a plan that PostgreSQL has
-        already made does not notice that, one that the proxy has made again elsewhere does."""
-        return not re.search(r"\b(tag|tally)\b", self.sql)
+        already made does not notice that, one that the proxy has made again elsewhere does. Nor
+        if it calls what may be inlined: who may execute that is asked when the plan is made."""
+        return not re.search(r"\b(tag|tally|pure)\b", self.sql)
 
     def draw(self, rng):
         return tuple(DRAWS[kind][1](rng) for kind in self.kinds)
