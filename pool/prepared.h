@@ -29,6 +29,13 @@ struct PreparedStatement {
   std::string server_name;                // "pgs_<id>"
 };
 
+// What the server described, as hashes.
+struct Description {
+  uint64_t whole = 0;   // 0: not known
+  uint64_t result = 0;  // without the tables that columns are of: what PostgreSQL holds to be the
+                        // same type of result (equalTupleDescs)
+};
+
 // Of every name that the proxy gives to a statement on the server.
 inline constexpr std::string_view kServerNamePrefix = "pgs_";
 std::string ServerName(StatementId id);

@@ -179,7 +179,7 @@ const ServerConnection::Held* ServerConnection::FindStatement(StatementId id) co
   return it == statement_index_.end() ? nullptr : &*it->second;
 }
 
-void ServerConnection::HoldStatement(StatementId id, uint64_t description) {
+void ServerConnection::HoldStatement(StatementId id, Description description) {
   DropStatement(id);
   statements_.push_back({id, description});
   statement_index_[id] = std::prev(statements_.end());

@@ -114,14 +114,14 @@ class ServerConnection {
   TimePoint created_at;
   TimePoint used_at;
 
-  // Prepared statements by id, with the hash of what the server described; oldest first.
+  // Prepared statements by id, with what the server described; oldest first.
   struct Held {
     StatementId id;
-    uint64_t description;
+    Description description;
   };
   using HeldStatements = std::list<Held>;
   const Held* FindStatement(StatementId id) const;
-  void HoldStatement(StatementId id, uint64_t description);
+  void HoldStatement(StatementId id, Description description);
   void DropStatement(StatementId id);
   const HeldStatements& statements() const { return statements_; }
 

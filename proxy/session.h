@@ -89,7 +89,8 @@ enum class Action : uint8_t {
 struct ClientStatement {
   std::shared_ptr<const pool::PreparedStatement> prepared;
   std::shared_ptr<StatementRecord> record;  // null for a statement answered here
-  std::optional<uint64_t> description;      // hash of what the server described, once it has
+  pool::Description description;            // the first that the server gave
+  uint64_t described_under = 0;             // Session::names_id_ of then
   uint64_t catalog_version = 0;             // of when it was parsed
   std::vector<sql::Literal> literals;       // of its text, if the record is a template's
   std::string local_sql;                    // for one that is answered here
@@ -317,6 +318,7 @@ class Session {
   void PrepareMissing();
   bool HoldsOnServer(std::string_view name, const ClientStatement& statement) const;
   void PrepareInPlace(std::string_view name, const std::shared_ptr<ClientStatement>& statement);
+  bool HoldsAsDescribed(const ClientStatement& statement) const;
   void EndBatchOnServer();
   void AdoptNames();
   bool DropsAllNames() const;
@@ -428,6 +430,7 @@ class Session {
   std::vector<sql::Literal> literals_;  // of decision_.text
   bool request_pending_ = false;        // request_ is not finished
   bool client_vanished_ = false;        // behind a Terminate that waits for its turn
+  bool replayed_ = false;               // what the request needs has been prepared once
   bool replay_failed_ = false;          // what the request needs could not be prepared
   bool rest_passes_ = false;   // what is still to come of its last message goes to the server
   bool skip_to_sync_ = false;  // after an error of our own in the extended protocol
@@ -454,8 +457,8 @@ class Session {
   bool copy_in_ = false;        // COPY FROM STDIN is reading
   bool copy_extended_ = false;  // ... begun by an Execute: Sync and Flush are ignored meanwhile
   bool server_said_fatal_ = false;
-  bool told_half_ = false;  // the client has had part of a message of the server's
-  uint64_t description_hash_ = 0;
+  bool told_half_ = false;         // the client has had part of a message of the server's
+  pool::Description description_;  // of the statement that is being described
 
   // What the session holds.
   std::unordered_map<std::string, std::shared_ptr<ClientStatement>> statements_;

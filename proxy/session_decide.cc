@@ -54,6 +54,7 @@ Error OursMixed() {
 
 void Session::Begin(TimePoint now) {
   request_pending_ = true;
+  replayed_ = false;
   replay_failed_ = false;
   rest_passes_ = false;
   joined_ = false;

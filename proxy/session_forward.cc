@@ -89,6 +89,7 @@ bool Session::Replay() {
     PrepareMissing();
   }
   if (expected_.size() == before) return false;
+  replayed_ = true;
   FlushOpenBatch();
   return true;
 }
@@ -115,7 +116,9 @@ void Session::PrepareMissing() {
   for (const std::string& name : missing) {
     const auto statement = FindStatement(name);
     if (statement == nullptr || statement->local()) continue;
-    if (HoldsOnServer(name, *statement)) continue;
+    // What was prepared there under other names may fit once it is prepared anew.
+    const bool fits = name.empty() || own_names_ || replayed_ || HoldsAsDescribed(*statement);
+    if (fits && HoldsOnServer(name, *statement)) continue;
     ++shared_.statistics->replays;
     PrepareOnServer(name, statement);
   }
@@ -134,6 +137,16 @@ void Session::PrepareInPlace(std::string_view name,
   if (status_ != pgwire::TransactionStatus::kFailed || HoldsOnServer(name, *statement)) return;
   ++shared_.statistics->replays;
   PrepareOnServer(name, statement);
+}
+
+// Whether the statement there is what the client has been told. Under the names of then it must be
+// of the same tables; under others PostgreSQL looks them up anew and minds the types only.
+bool Session::HoldsAsDescribed(const ClientStatement& statement) const {
+  const pool::ServerConnection::Held* held = server_->FindStatement(statement.prepared->id);
+  if (held == nullptr) return false;
+  const pool::Description& told = statement.description;
+  return told.whole == 0 || held->description.whole == 0 || told.whole == held->description.whole ||
+         (statement.described_under != names_id_ && told.result == held->description.result);
 }
 
 // From here on the session's statements stand on its server connection under the client's own
@@ -184,7 +197,7 @@ void Session::PrepareOnServer(std::string_view name,
     server_->unnamed_client = id_;
     server_->unnamed_statement = prepared.id;
   } else if (shared_name) {
-    server_->HoldStatement(prepared.id, 0);
+    server_->HoldStatement(prepared.id, {});
   }
   if (!expected_.empty()) expected_.back().statement = statement;
   DescribeForUs(server_name, statement);
@@ -388,7 +401,7 @@ void Session::ForwardParse(const Request::Message& message) {
       pgwire::Parse{statement->prepared->server_name, parse->sql, parse->parameter_types}.Encode(
           to);
     });
-    server_->HoldStatement(statement->prepared->id, 0);
+    server_->HoldStatement(statement->prepared->id, {});
   }
   Expect(Reply::kParse);
   if (!server_skips_) {
@@ -420,9 +433,7 @@ void Session::ForwardBind(const Request::Message& message) {
     ForwardRaw(message);
     return Expect(Reply::kBind);
   }
-  const pool::ServerConnection::Held* held = server_->FindStatement(statement->prepared->id);
-  if (held != nullptr && held->description != 0 && statement->description &&
-      *statement->description != held->description) {
+  if (server_->FindStatement(statement->prepared->id) != nullptr && !HoldsAsDescribed(*statement)) {
     return ForceError({"0A000", "cached plan must not change result type", "", ""});
   }
   Expect(Reply::kBind);

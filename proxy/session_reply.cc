@@ -6,6 +6,7 @@
 #include <cassert>
 #include <utility>
 
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "proxy/session.h"
@@ -63,6 +64,16 @@ bool IsHarmless(std::string_view tag) {
 bool IsFatal(const pgwire::ErrorFields& fields) {
   const std::string_view severity = fields.Find('V').empty() ? fields.Find('S') : fields.Find('V');
   return severity == "FATAL" || severity == "PANIC";
+}
+
+uint64_t HashOfTypes(const pgwire::RowDescription& description, uint64_t seed) {
+  for (const pgwire::FieldDescription& field : description.fields) {
+    std::string type;
+    AppendBig32(type, field.type);
+    AppendBig32(type, static_cast<uint32_t>(field.type_modifier));
+    seed = Hash64(type, Hash64(field.name, seed));
+  }
+  return seed;
 }
 
 }  // namespace
@@ -185,15 +196,24 @@ bool Session::OnDescription(const pgwire::Piece& piece) {
   }
   Expected& expected = expected_.front();
   if (piece.type == backend::kParameterDescription) {
-    description_hash_ = Hash64(piece.bytes, 1);
+    description_.whole = description_.result = Hash64(piece.bytes, 1);
     if (!expected.own) Pass(piece);
     return true;
   }
-  description_hash_ = Hash64(piece.bytes, description_hash_) | 1;  // 0 says: not known
+  description_.whole = Hash64(piece.bytes, description_.whole) | 1;  // 0 says: not known
+  if (piece.type == backend::kRowDescription && piece.first && piece.last) {
+    const auto result = pgwire::RowDescription::Decode(piece.body());
+    if (result.ok()) description_.result = HashOfTypes(*result, description_.result);
+  } else {
+    description_.result = description_.whole;
+  }
   if (const auto& statement = expected.statement; statement != nullptr && !statement->local()) {
-    if (!statement->description) statement->description = description_hash_;
+    if (statement->description.whole == 0) {
+      statement->description = description_;
+      statement->described_under = names_id_;
+    }
     if (server_->FindStatement(statement->prepared->id) != nullptr) {
-      server_->HoldStatement(statement->prepared->id, description_hash_);
+      server_->HoldStatement(statement->prepared->id, description_);
     }
   }
   return Answered(Reply::kDescribeStatement, piece);

@@ -6,7 +6,7 @@ order of rows that no ORDER BY decides, an error's source line, and the tuple th
 names. Nothing else.
 """
 
-from collections import deque
+from collections import Counter, deque
 import time
 
 import cluster
@@ -94,7 +94,8 @@ class Lockstep:
         self.world = World(seed, sessions)
         self.pairs = [Pair(s, self.proxy.port, self.twin.port) for s in self.world.sessions]
         self.log = deque(maxlen=KEEP)
-        self.steps = self.reads = self.writes = self.errors = self.sampled = self.hits = 0
+        self.steps = self.reads = self.writes = self.errors = 0
+        self.said = Counter()  # how the sampled reads were answered
         self.started = time.monotonic()
 
     def run(self, steps=None, seconds=None):
@@ -168,8 +169,8 @@ class Lockstep:
             return
         said = pair.links[0].query("SHOW pgsidecar.last")[0][0]
         pair.links[1].query("SHOW server_version")
-        self.sampled += 1
-        self.hits += said == "hit"
+        if not step.volatile:
+            self.said[said] += 1
         if step.volatile and said == "hit":
             raise Difference("a hit for what no cache may know")
 
@@ -230,8 +231,10 @@ class Lockstep:
         return (f"lockstep seed {self.seed}: {self.steps} steps, {self.reads} reads compared"
                 f" ({self.reads / elapsed:.0f}/s), {self.writes} writes, {self.errors} errors alike,"
                 f" {cluster.show_figures(figures)},"
-                f" {self.hits} of {self.sampled} sampled reads were hits,"
-                f" {elapsed / 60:.2f} min")
+                f" sampled reads: {self.show_said()}, {elapsed / 60:.2f} min")
+
+    def show_said(self):
+        return ", ".join(f"{count} {said}" for said, count in self.said.most_common())
 
     def report(self, error):
         return "\n".join((

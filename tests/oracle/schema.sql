@@ -86,6 +86,7 @@ CREATE VIEW rich AS SELECT id, owner, balance FROM account WHERE balance >= 50;
 CREATE VIEW rich_orders AS
   SELECT r.id, r.owner, o.id AS order_id, o.n FROM rich r JOIN orders o ON o.account_id = r.id;
 CREATE VIEW totals AS SELECT owner, sum(balance) AS balance, count(*) AS n FROM account GROUP BY owner;
+CREATE VIEW mine WITH (security_invoker) AS SELECT id, n FROM doc WHERE owner = current_user;
 CREATE VIEW doc_seen AS SELECT id, tenant, n FROM doc;
 CREATE VIEW doc_invoker WITH (security_invoker) AS SELECT id, tenant, n FROM doc;
 CREATE VIEW tenant_doc AS

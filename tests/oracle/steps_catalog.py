@@ -6,6 +6,9 @@ import wire as w
 from step import CATALOG, Step
 
 GRANTS = (
+    "REVOKE SELECT ON doc FROM staff", "GRANT ALL ON doc TO staff",
+    "REVOKE alice FROM bob", "GRANT alice TO bob",
+    "ALTER ROLE bob NOINHERIT", "ALTER ROLE bob INHERIT",
     "REVOKE SELECT ON tag FROM staff", "GRANT SELECT ON tag TO staff",
     "REVOKE ALL ON account FROM web", "GRANT ALL ON account TO web",
     "REVOKE SELECT ON orders FROM web; GRANT SELECT (id, n) ON orders TO web",
@@ -15,17 +18,17 @@ GRANTS = (
     "REVOKE EXECUTE ON FUNCTION pure FROM PUBLIC", "GRANT EXECUTE ON FUNCTION pure TO PUBLIC",
 )
 DEFINITIONS = (
-    "CREATE OR REPLACE VIEW rich AS SELECT id, owner, balance FROM account WHERE balance >= 50",
-    "CREATE OR REPLACE VIEW rich AS SELECT id, owner, balance FROM account WHERE balance >= 10",
-    "CREATE OR REPLACE VIEW totals AS SELECT owner, sum(balance) AS balance, count(*) AS n"
-    " FROM account GROUP BY owner",
-    "CREATE OR REPLACE VIEW totals AS SELECT status AS owner, sum(n) AS balance, count(*) AS n"
-    " FROM orders GROUP BY status",
-    "CREATE OR REPLACE FUNCTION pure(a int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT a * 3 + 1'",
-    "CREATE OR REPLACE FUNCTION pure(a int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT a * 5 + 2'",
-    "CREATE OR REPLACE FUNCTION balance_of(k int) RETURNS int STABLE LANGUAGE sql"
+    "CREATE OR REPLACE VIEW main.rich AS SELECT id, owner, balance FROM main.account WHERE balance >= 50",
+    "CREATE OR REPLACE VIEW main.rich AS SELECT id, owner, balance FROM main.account WHERE balance >= 10",
+    "CREATE OR REPLACE VIEW main.totals AS SELECT owner, sum(balance) AS balance, count(*) AS n"
+    " FROM main.account GROUP BY owner",
+    "CREATE OR REPLACE VIEW main.totals AS SELECT status AS owner, sum(n) AS balance, count(*) AS n"
+    " FROM main.orders GROUP BY status",
+    "CREATE OR REPLACE FUNCTION main.pure(a int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT a * 3 + 1'",
+    "CREATE OR REPLACE FUNCTION main.pure(a int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT a * 5 + 2'",
+    "CREATE OR REPLACE FUNCTION main.balance_of(k int) RETURNS int STABLE LANGUAGE sql"
     " AS 'SELECT balance FROM main.account WHERE id = k'",
-    "CREATE OR REPLACE FUNCTION balance_of(k int) RETURNS int STABLE LANGUAGE sql"
+    "CREATE OR REPLACE FUNCTION main.balance_of(k int) RETURNS int STABLE LANGUAGE sql"
     " AS 'SELECT n FROM main.orders WHERE id = k'",
     "ALTER TABLE tag ADD COLUMN IF NOT EXISTS extra int DEFAULT 7",
     "ALTER TABLE tag DROP COLUMN IF EXISTS extra",
@@ -35,6 +38,8 @@ DEFINITIONS = (
     "ALTER TABLE IF EXISTS outbox_away RENAME TO outbox",
     "ALTER TABLE doc DISABLE ROW LEVEL SECURITY", "ALTER TABLE doc ENABLE ROW LEVEL SECURITY",
     "ALTER POLICY by_tenant ON doc USING (tenant = current_setting('app.tenant', true))",
+    "ALTER POLICY by_owner ON doc USING (owner = current_user)",
+    "ALTER POLICY by_owner ON doc USING (owner = session_user)",
     "ALTER POLICY by_tenant ON doc USING (tenant <> current_setting('app.tenant', true))",
     "ALTER TABLE orders DISABLE TRIGGER note", "ALTER TABLE orders ENABLE TRIGGER note",
     "ALTER TABLE event DETACH PARTITION event_rest",

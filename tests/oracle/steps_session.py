@@ -91,7 +91,7 @@ def set_tenant(world, session):
 
 def reuse_unnamed(world, session):
     """Parsed once, bound twice in batches of their own."""
-    shape = world.draw_shape(session, READS)
+    shape = world.rng.choice(READS)
     values = [shape.draw(world.rng) for _ in range(2)]
     batches = [w.parse(shape.sql) + w.SYNC,
                *(forms.execute(shape, each, "text") + w.SYNC for each in values)]
@@ -100,7 +100,7 @@ def reuse_unnamed(world, session):
 
 def prepare_again(world, session):
     """A Parse under a name that may be taken."""
-    shape = world.draw_shape(session, READS)
+    shape = world.rng.choice([shape for shape in READS if shape.may_be_named])
     return Step(f"Parse {shape.name}", [w.parse(shape.sql, shape.name) + w.SYNC],
                  prepares=shape.name)
 
@@ -140,7 +140,7 @@ def sql_prepare(world, session):
         given = f" ({', '.join(literal(v) for v in values)})" if values else ""
         return Step(f"EXECUTE {name}{given}: {shape.sql}", [w.query(f"EXECUTE {name}{given}")],
                      WRITE if shape in WRITES else READ, sort=shape.sort)
-    shape = world.draw_shape(session, (*READS, *WRITES))
+    shape = world.rng.choice((*READS, *WRITES))
     name = f"q_{shape.name}"
     return Step(f"PREPARE {name} AS {shape.sql}", [w.query(f"PREPARE {name} AS {shape.sql}")],
                  then=lambda s: s.sql_prepared.add((name, shape.name)))

@@ -13,7 +13,7 @@ import link  # noqa: F401
 import wire as w
 
 import forms
-from shapes import CALLS, COPIES, READS, REFILLS, VOLATILE, WRITES
+from shapes import COPIES, READS, REFILLS, SPENDS, VOLATILE, WRITES
 from step import CATALOG, READ, WRITE, Step
 from steps_catalog import CATALOG_STEPS
 from steps_session import (SESSION_STEPS, discard, listen, reset_all, role, set_tenant, setting,
@@ -24,10 +24,12 @@ STARTUPS = ({}, {}, {}, {"TimeZone": "Asia/Tokyo"}, {"options": "-c app.tenant=r
             {"options": "-c search_path=west,main"})
 
 
-# Some connections leave out what may end the cache's part in them for good, so that others find
-# hits in what they read: functions of the schema's own, changes of settings and roles.
-TEMPERS = (frozenset(), frozenset({"calls"}), frozenset({"sets"}), frozenset({"calls", "sets"}),
-           frozenset({"calls", "sets"}))
+# Some connections leave out what ends the cache's part in them for good, or what makes their keys
+# others' no longer, so that they find hits in what the others read.
+TEMPERS = (frozenset(), frozenset({"spends"}), frozenset({"spends"}), frozenset({"spends", "sets"}),
+           frozenset({"spends", "sets"}))
+# How soon a session comes back anew whose cache has come to an end, outside of a transaction.
+RETURNS = 0.1
 
 
 @dataclass
@@ -40,9 +42,10 @@ class Session:
     prepared: set = field(default_factory=set)
     sql_prepared: set = field(default_factory=set)
     calm: frozenset = frozenset()  # what this connection never does: see TEMPERS
+    spent: bool = False            # the cache may have no part in it any more: see SPENDS
 
     def forget(self):
-        self.status, self.locks = "I", READ
+        self.status, self.locks, self.spent = "I", READ, False
         self.prepared, self.sql_prepared = set(), set()
 
 
@@ -82,29 +85,28 @@ class World:
             ends = {"I": 0, "T": 0.3 if holder else 0.08, "E": 0.5}[session.status]
             if ends and self.rng.random() < ends:
                 make = end_transaction
+            if session.spent and not ends and self.rng.random() < RETURNS:
+                make = reconnect
             if make in SETS and "sets" in session.calm:
                 continue
             step = make(self, session)
-            # What a step of another kind calls shows in its text only.
-            if step is not None and "calls" in session.calm and CALLS.search(step.text):
+            if step is None or not self.may(session, step.kind):
                 continue
-            if step is not None and self.may(session, step.kind):
+            spends = bool(SPENDS.search(step.text))
+            if not (spends and "spends" in session.calm):
+                session.spent |= spends
                 return session, step
 
-    def draw_shape(self, session, shapes):
-        while True:
-            shape = self.rng.choice(shapes)
-            if not (shape.calls and "calls" in session.calm):
-                return shape
+    def draw_form(self, shape, among):
+        form = self.rng.choice(among)
+        return form if form != "named" or shape.may_be_named else "text"
 
-    def draw_read(self, session):
+    def draw_read(self):
         """Mostly one that somebody has just asked, in the same form."""
-        if self.recent and self.rng.random() < 0.85:
-            asked = self.rng.choice(self.recent)
-            if not (asked[0].calls and "calls" in session.calm):
-                return asked
-        shape = self.draw_shape(session, READS)
-        form = self.rng.choice(forms.READ_FORMS)
+        if self.recent and self.rng.random() < 0.9:
+            return self.rng.choice(self.recent)
+        shape = self.rng.choice(READS)
+        form = self.draw_form(shape, forms.READ_FORMS)
         self.recent.append((shape, shape.draw(self.rng), form))
         return self.recent[-1]
 
@@ -114,7 +116,7 @@ def read(world, session):
     texts, batches = [], []
     named = None
     for _ in range(world.rng.choice((1, 2, 4, 6))):
-        shape, values, form = world.draw_read(session)
+        shape, values, form = world.draw_read()
         if form == "named" and shape.name not in session.prepared:
             if named:
                 continue
@@ -135,10 +137,26 @@ def volatile(world, session):
 
 
 def write(world, session):
-    shape = world.draw_shape(session, WRITES)
-    values, form = shape.draw(world.rng), world.rng.choice(forms.WRITE_FORMS)
+    shape = world.rng.choice(WRITES)
+    values, form = shape.draw(world.rng), world.draw_form(shape, forms.WRITE_FORMS)
     return Step(f"[{form}] {shape.inlined(values)}", [forms.encode(session, shape, values, form)],
                 WRITE, sort=True, prepares=shape.name if form == "named" else None)
+
+
+MOVES = (
+    ("account", "id", "SELECT id, owner, balance FROM account WHERE id = {}"),
+    ("orders", "account_id", "SELECT id, n FROM orders WHERE account_id = {} ORDER BY id"),
+    ("tag", "account_id", "SELECT id, label FROM tag WHERE account_id = {} ORDER BY id"),
+)
+
+
+def move(world, session):
+    """Rows go from one value of a key to another, and both are read before and after."""
+    table, column, text = world.rng.choice(MOVES)
+    old, new = world.rng.sample(range(1, 9), 2)
+    reads = [text.format(old), text.format(new)]
+    texts = [*reads, f"UPDATE {table} SET {column} = {new} WHERE {column} = {old}", *reads]
+    return Step("; ".join(texts), [w.query(text) for text in texts], WRITE, reads=4)
 
 
 def refill(world, session):
@@ -160,10 +178,10 @@ def pipeline(world, session):
     batch, texts, kind = b"", [], READ
     for _ in range(world.rng.choice((2, 3, 4))):
         if world.rng.random() < 0.4:
-            shape, kind = world.draw_shape(session, WRITES), WRITE
+            shape, kind = world.rng.choice(WRITES), WRITE
             values, form = shape.draw(world.rng), world.rng.choice(("text", "typed"))
         else:
-            shape, values, form = world.draw_read(session)
+            shape, values, form = world.draw_read()
             form = "text" if form in ("simple", "named") else form
         batch += forms.extended(shape, values, form)
         texts.append(f"[{form}] {shape.inlined(values)}")
@@ -174,9 +192,9 @@ def several_statements(world, session):
     """One simple query with several statements, which may begin or end transactions within."""
     pieces, kind = [], READ
     for _ in range(world.rng.choice((2, 3))):
-        shape = world.draw_shape(session, READS)
+        shape = world.rng.choice(READS)
         if world.rng.random() < 0.5:
-            shape, kind = world.draw_shape(session, WRITES), WRITE
+            shape, kind = world.rng.choice(WRITES), WRITE
         pieces.append(shape.inlined(shape.draw(world.rng)))
     around = world.rng.random()
     if around < 0.15:
@@ -241,7 +259,7 @@ def cancel(world, session):
 
 
 STEPS = [
-    (560, read), (6, volatile), (110, write), (12, refill), (5, copy), (20, pipeline),
+    (560, read), (6, volatile), (110, write), (6, move), (12, refill), (5, copy), (20, pipeline),
     (16, several_statements), (26, begin), (10, savepoint), (5, failure), (4, reconnect),
     (0.15, cancel),
 ]

@@ -183,10 +183,10 @@ TEST_F(ServerConnectionTest, TheEndBehindAnAnswerCounts) {
 }
 
 TEST_F(ServerConnectionTest, HoldsStatementsOldestFirst) {
-  for (const StatementId id : {1u, 2u, 3u}) server_.HoldStatement(id, id * 10);
-  server_.HoldStatement(1, 11);  // anew: the youngest
+  for (const StatementId id : {1u, 2u, 3u}) server_.HoldStatement(id, {.whole = id * 10});
+  server_.HoldStatement(1, {.whole = 11});  // anew: the youngest
   EXPECT_EQ(server_.statements().front().id, 2u);
-  EXPECT_EQ(server_.FindStatement(1)->description, 11u);
+  EXPECT_EQ(server_.FindStatement(1)->description.whole, 11u);
   server_.DropStatement(2);
   server_.DropStatement(2);
   EXPECT_EQ(server_.FindStatement(2), nullptr);
