@@ -199,8 +199,10 @@ void Session::Apply(const sql::SettingChange& change, const Followed& followed) 
   std::optional<std::string> value = change.value;
   if (change.parameter > 0) value = followed.values[change.parameter - 1];
   if (change.name == "session_authorization") {
-    // It ends the role, which no rollback brings back.
-    if (settings_changed_.Touched("role")) return LoseEnvironment(kSettingsUnknown);
+    // It ends the role, also one that the login gave, and no rollback brings that back.
+    const bool has_role = settings_changed_.Touched("role") || !environment_ ||
+                          environment_->session_user != environment_->current_user;
+    if (has_role) return LoseEnvironment(kSettingsUnknown);
     return settings_changed_.SetSessionAuthorization(value);
   }
   if (!value) return settings_changed_.Reset(change.name, change.local);

@@ -27,13 +27,6 @@ class Console(ServerCase):
         cls.addClassCleanup(cls.proxy.stop)
         cls.proxy.wait_for_catalog()
 
-    def show(self, what):
-        """The rows of a SHOW as dictionaries, by psql as an operator would."""
-        lines = psql(self.proxy, f"SHOW {what};", dbname="pgsidecar",
-                     flags=("-P", "tuples_only=off", "-P", "footer=off")).splitlines()
-        names = lines[0].split("|")
-        return [dict(zip(names, line.split("|"))) for line in lines[1:]]
-
     def test_every_show(self):
         client = self.client()
         self.fill(client, READ)

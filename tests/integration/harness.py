@@ -325,10 +325,16 @@ class ServerCase(unittest.TestCase):
         self.addCleanup(connection.close)
         return connection
 
+    def show(self, what):
+        """The rows of a console's SHOW as dictionaries, by psql as an operator would."""
+        lines = psql(self.proxy, f"SHOW {what};", dbname="pgsidecar",
+                     flags=("-P", "tuples_only=off", "-P", "footer=off")).splitlines()
+        names = lines[0].split("|")
+        return [dict(zip(names, line.split("|"))) for line in lines[1:]]
+
     def figures(self):
         """SHOW STATS of the proxy: name to number."""
-        with wire(self.proxy, database="pgsidecar") as console:
-            return {row[0]: int(row[1]) for row in console.query("SHOW STATS")}
+        return {row["name"]: int(row["value"]) for row in self.show("STATS")}
 
     def assert_verified(self):
         """In mode verify: answers were compared, and none differed."""

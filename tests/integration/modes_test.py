@@ -44,12 +44,6 @@ class Case(ServerCase):
         cls.addClassCleanup(cls.proxy.stop)
         cls.proxy.wait_for_catalog()
 
-    def show(self, what):
-        lines = psql(self.proxy, f"SHOW {what};", dbname="pgsidecar",
-                     flags=("-P", "tuples_only=off", "-P", "footer=off")).splitlines()
-        names = lines[0].split("|")
-        return [dict(zip(names, line.split("|"))) for line in lines[1:]]
-
     def figure(self, name):
         return int({row["name"]: row["value"] for row in self.show("STATS")}[name])
 
