@@ -19,6 +19,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -39,6 +40,8 @@ class Worker {
   // Opens every listener. The error names the address and what is wrong with it.
   Result<bool> Listen();
   void LogListeners() const;
+  // How SIGHUP and the console read the configuration anew.
+  void OnReload(proxy::Hub::ReloadConfig reload) { hub_.set_reload(std::move(reload)); }
   // From any thread: the statistics of now, asked of the loop; empty if it does not answer in time.
   Report AskForReport();
   // Runs until a signal has asked for the end and every session has ended.
@@ -83,6 +86,7 @@ class Worker {
   void Close(Connection* connection);
   void Tick();
   void StopListening();
+  void Drain();
   void FinishIfDrained();
   TimePoint Now() const;
 

@@ -263,6 +263,7 @@ void Session::NoteEffects() {
     log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
                PinName(pin_));
   }
+  beyond_reset_ |= plan.pin != catalog::Pin::kNone && !ResetClears(plan.pin);
   ran_unknown_ |= plan.may_change_catalog;
   if (plan.sets_isolation) isolation_known_ = false;
   if (plan.changes_catalog) MarkCatalogChange();

@@ -163,6 +163,11 @@ std::optional<std::string_view> SessionSettings::Find(std::string_view name) con
   return std::string_view(*value).substr(1);
 }
 
+bool SessionSettings::touched_custom() const {
+  return std::any_of(touched_.begin(), touched_.end(),
+                     [](const std::string& name) { return name.find('.') != std::string::npos; });
+}
+
 void SessionSettings::AppendKey(std::string* to) const {
   for (const std::string& name : touched_) {
     const std::string* value = InForce(name);

@@ -49,6 +49,7 @@ class SessionSettings {
   // Whether the session has ever changed it.
   bool Touched(std::string_view name) const { return touched_.contains(name); }
   bool untouched() const { return touched_.empty(); }
+  bool touched_custom() const;
   // Whether the open transaction has changed something, which its end may take back.
   bool in_transaction() const { return before_.has_value(); }
   // Appends every setting in force that an answer may depend on; nothing if there is none.
