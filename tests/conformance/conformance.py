@@ -91,7 +91,7 @@ def run_suite(suite, stuff, port, room, options):
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith("PG") and name not in ("LANG", "LANGUAGE")
                    and not name.startswith("LC_")}
-    environment |= {"PGSSLMODE": "disable", "PGISOLATIONTIMEOUT": str(options.test_timeout // 2)}
+    environment |= {"PGSSLMODE": "disable", "PGISOLATIONTIMEOUT": str(options.test_timeout // 12)}
     log = room / "runner.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
@@ -200,15 +200,18 @@ def compare(suite, direct, proxied, known, output):
     """Prints the table; returns the number of differences that are not known."""
     unknown = 0
     width = max(map(len, direct))
-    for test in direct:
-        ours = proxied.get(test, "not run")
-        if ours == direct[test]:
+    missing = [test for test in direct if test not in proxied]
+    if missing:
+        print(f"not run through the proxy: {' '.join(missing)}")
+        unknown += len(missing)
+    for test, ours in proxied.items():
+        if ours == direct.get(test, "not run"):
             if test in known:
                 print(f"{test:<{width}}  same     listed in known_differences for nothing")
             continue
         if test not in known:
             unknown += 1
-        print(f"{test:<{width}}  differs  directly {direct[test]}, through the proxy {ours}"
+        print(f"{test:<{width}}  differs  directly {direct.get(test, 'not run')}, through the proxy {ours}"
               + (f"; known: {known[test]}" if test in known else ""))
     same = sum(proxied.get(test) == verdict for test, verdict in direct.items())
     passed = [sum(v == "ok" for v in way.values()) for way in (direct, proxied)]
@@ -239,6 +242,8 @@ def arguments():
 
 def main():
     options = arguments()
+    # Ended from outside, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not os.access(harness.BINARY, os.X_OK):
         raise SystemExit(f"no proxy at {harness.BINARY}: build it, or set PGSIDECAR_BINARY")
     stuff = material.get(options.output)
