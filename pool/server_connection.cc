@@ -63,8 +63,8 @@ void ServerConnection::MoveTo(ServerState state) {
   lived_ |= state == ServerState::kIdle || state == ServerState::kLeased;
 }
 
-void ServerConnection::StartOwnLogin(std::string password) {
-  login_.emplace(startup_, std::move(password));
+void ServerConnection::StartOwnLogin(std::string password, ChannelBinding binding) {
+  login_.emplace(startup_, std::move(password), transport, binding);
   login_->Start(out);
 }
 

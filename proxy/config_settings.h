@@ -33,9 +33,9 @@ struct FileMode {
 using Field =
     std::variant<UpstreamUrl Config::*, std::vector<ListenAddress> Config::*,
                  std::vector<std::string> Config::*, std::optional<ListenAddress> Config::*,
-                 Consistency Config::*, CacheMode Config::*, bool Config::*, Duration Config::*,
-                 size_t Config::*, uint32_t Config::*, std::string Config::*,
-                 pool::PoolMode Config::*, Choice, FileMode>;
+                 Consistency Config::*, CacheMode Config::*, TlsMode Config::*,
+                 pool::PoolMode Config::*, bool Config::*, Duration Config::*, size_t Config::*,
+                 uint32_t Config::*, std::string Config::*, Choice, FileMode>;
 
 struct Setting {
   std::string_view name;  // as in the TOML file

@@ -163,6 +163,7 @@ std::optional<Error> Hub::Reload(TimePoint now) {
     log::warn("setting not changed before a restart name={}", name);
   }
   Reconfigure(*std::move(loaded), now);
+  if (reloaded_) reloaded_(*config_);
   log::info("configuration reloaded");
   return std::nullopt;
 }
