@@ -198,7 +198,9 @@ void Hub::EndOverdue(TimePoint now) {
         watch != nullptr ? watch->IsOverdue(now)
         : server->state() == ServerState::kLoggingIn
             ? server->client == 0
-            : server->state() == ServerState::kProbing || server->state() == ServerState::kSettling;
+            : server->state() == ServerState::kProbing ||
+                  server->state() == ServerState::kReplaying ||
+                  server->state() == ServerState::kSettling;
     if (waits && (watch != nullptr || now > server->deadline)) overdue.push_back(id);
   }
   for (const ServerId id : overdue) {

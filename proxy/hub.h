@@ -140,6 +140,10 @@ class Hub {
   void Lease(Session* session, TimePoint now);
   bool Grow(pool::Pool* pool, TimePoint now);
   void Offer(pool::ServerConnection* server, Session* session, TimePoint now);
+  void Replay(pool::ServerConnection* server, pool::SharedLabel wanted, TimePoint now);
+  void OnReplayed(pool::ServerConnection* server, TimePoint now);
+  void ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now);
+  bool IsWanted(const pool::ServerConnection& server) const;
   void Give(pool::ServerConnection* server, Session* session, TimePoint now);
   void TakeBack(Session* session, Action how, TimePoint now);
   void PutBack(pool::ServerConnection* server, TimePoint now);
