@@ -57,9 +57,14 @@ bool IsOfUse(const ServerConnection& server, const LeaseWish& wish) {
   return (!wish.only_last || server.id() == wish.last) && CanBecome(server.label, wish.label);
 }
 
-// How little has to be done before the session can go on.
+// How little has to be done before the session can go on, and how little is lost to others.
 int Rank(const ServerConnection& server, const LeaseWish& wish) {
-  return (SameLabel(server.label, wish.label) ? 2 : 0) + (server.id() == wish.last ? 1 : 0);
+  const bool takes_sequences = wish.uses_sequences && server.sequence_client != 0 &&
+                               server.sequence_client != wish.client &&
+                               server.sequence_client != kClientGone;
+  const bool takes_home = server.home_of != 0 && server.home_of != wish.client;
+  return (takes_sequences ? 0 : 8) + (server.id() == wish.last ? 4 : 0) + (takes_home ? 0 : 2) +
+         (SameLabel(server.label, wish.label) ? 1 : 0);
 }
 
 }  // namespace

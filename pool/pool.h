@@ -1,8 +1,8 @@
 // The server connections of one (database, user, startup settings), and who waits for one.
 //
-// Of the idle connections a session gets the one that it used last, else one that holds its settings
-// already, else the one that was used last by anybody, so that the surplus grows old and is closed;
-// waiting clients are served first in, first out. A Pool decides nothing about sockets: it counts.
+// Of the idle connections a session gets the one that it used last, else one that is nobody's home,
+// else one that holds its settings already, else the one that was used last by anybody, so that the
+// surplus grows old and is closed; waiting clients are served first in, first out. A Pool decides nothing about sockets: it counts.
 //
 // Invariant: a waiter exists only while there is no idle connection that it could use.
 
@@ -30,7 +30,8 @@ struct LeaseWish {
   ClientId client = 0;
   ServerId last = 0;       // that it has used last; 0: none
   bool only_last = false;  // what it needs is there and nowhere else
-  SharedLabel label;       // the settings that it has to find
+  bool uses_sequences = false;
+  SharedLabel label{};     // the settings that it has to find
 };
 
 class Pool {

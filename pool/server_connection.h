@@ -39,6 +39,7 @@ class Pool;
 
 using ServerId = uint64_t;
 using ClientId = uint64_t;
+inline constexpr ClientId kClientGone = UINT64_MAX;
 
 enum class ServerState : uint8_t {
   kConnecting,
@@ -137,7 +138,10 @@ class ServerConnection {
   // While it is replaying: what it will hold.
   SharedLabel replayed_label;
   std::optional<Error> replay_error;
+  // Whose the connection is as long as it need not serve another: who held it last, and lives.
+  ClientId home_of = 0;
   // Who ran a nextval here last: whose currval and lastval this connection tells; 0: nobody's.
+  // kClientGone: nobody's any more.
   ClientId sequence_client = 0;
 
   // Who prepared the unnamed statement, and what; 0: it does not exist or is not known.

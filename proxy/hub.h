@@ -126,7 +126,7 @@ class Hub {
   void Settle(Session* session, TimePoint now);
   void SettleOne(Session* session, TimePoint now);
   void Perform(Session* session, Action action, TimePoint now);
-  void EndSession(Session* session);
+  void EndSession(Session* session, TimePoint now);
 
   void LogIn(Session* session, TimePoint now);
   void NextLogin(TimePoint now);
@@ -143,6 +143,7 @@ class Hub {
   void Replay(pool::ServerConnection* server, pool::SharedLabel wanted, TimePoint now);
   void OnReplayed(pool::ServerConnection* server, TimePoint now);
   void ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now);
+  void CloseUnwanted(pool::Pool* pool, TimePoint now);
   bool IsWanted(const pool::ServerConnection& server) const;
   void Give(pool::ServerConnection* server, Session* session, TimePoint now);
   void TakeBack(Session* session, Action how, TimePoint now);

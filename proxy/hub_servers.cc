@@ -125,7 +125,7 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
     return CompleteLogin(session, server, now);
   }
   // One that cannot say what it holds is used as it is.
-  if (session != nullptr && (server->environment || SameLabel(server->label, session->label()))) {
+  if (session != nullptr && (server->environment || pool::SameLabel(server->label, session->label()))) {
     return server->environment ? Offer(server, session, now) : Give(server, session, now);
   }
   if (session != nullptr) {
@@ -142,6 +142,7 @@ void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint no
   // Protocol 3.2 takes keys of up to 256 bytes; 3.0 has exactly four.
   const size_t key_bytes = server->cancel_key.size() > 4 ? 32 : 4;
   Database* database = DatabaseNamed(server->pool->database());
+  server->home_of = session->id();
   ++server->pool->clients;
   ++database->clients;
   TickWatches(now);
@@ -163,8 +164,8 @@ void Hub::Lease(Session* session, TimePoint now) {
   if (!Grow(pool, now)) ServeWaiters(pool, GoneError(), now);
 }
 
-// Waiters get what they can use of the idle connections. Where all are idle and none is of use, one
-// makes room for another; if none can be opened the waiters are told.
+// Waiters get what they can use of the idle connections. One that is of no use to them makes room for
+// another; if none can be opened, and none is to come back, they are told.
 void Hub::ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   for (size_t i = 0; i < pool->waiters().size();) {
     const pool::LeaseWish wish = pool->waiters()[i].wish;
@@ -178,12 +179,16 @@ void Hub::ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
     Offer(server, session, now);
     i = 0;  // others may have come or gone
   }
-  if (pool->waiters().empty() || pool->idle().size() < pool->size()) return;
-  if (pool->can_log_in && !pool->idle().empty() && !draining_) {
+  if (pool->waiters().empty()) return;
+  const bool of_no_use =
+      !pool->idle().empty() &&
+      std::any_of(pool->waiters().begin(), pool->waiters().end(),
+                  [](const pool::Pool::Waiter& waiter) { return !waiter.wish.only_last; });
+  if (of_no_use && pool->can_log_in && !draining_) {
     CloseServer(pool->idle().front(), now);
     if (Grow(pool, now)) return;
   }
-  FailWaiters(pool, error, now);
+  if (pool->idle().size() == pool->size()) FailWaiters(pool, error, now);
 }
 
 bool Hub::Grow(pool::Pool* pool, TimePoint now) {
@@ -226,11 +231,11 @@ void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
 void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
   if (server->environment) {
-    return SameLabel(server->label, session->label()) ? Give(server, session, now)
+    return pool::SameLabel(server->label, session->label()) ? Give(server, session, now)
                                                       : Replay(server, session->label(), now);
   }
   const pool::SharedLabel reset = pool::ResetLabel(server->label);
-  if (!SameLabel(server->label, reset)) return Replay(server, reset, now);
+  if (!pool::SameLabel(server->label, reset)) return Replay(server, reset, now);
   server->MoveTo(ServerState::kProbing);
   Probe(server, now);
 }
@@ -270,6 +275,9 @@ void Hub::Give(ServerConnection* server, Session* session, TimePoint now) {
   }
   server->pool->Leave(session->id());
   server->MoveTo(ServerState::kLeased);
+  ServerConnection* last = FindServer(session->last_server());
+  if (last != nullptr && last->home_of == session->id()) last->home_of = 0;
+  server->home_of = session->id();
   session->OnLeased(server, now);
   Settle(session, now);
 }
@@ -302,12 +310,19 @@ void Hub::TakeBack(Session* session, Action how, TimePoint now) {
 
 // Whether the connection may serve anybody, now that its session has gone: custom settings that it
 // holds can only be hidden from sessions that have them, too.
+void Hub::CloseUnwanted(pool::Pool* pool, TimePoint now) {
+  const std::vector<ServerConnection*> idle = pool->idle();
+  for (ServerConnection* server : idle) {
+    if (!IsWanted(*server)) CloseServer(server, now);
+  }
+}
+
 bool Hub::IsWanted(const ServerConnection& server) const {
-  return !HoldsCustom(server.label) ||
+  return !pool::HoldsCustom(server.label) ||
          std::any_of(sessions_.begin(), sessions_.end(), [&server](const auto& entry) {
            const Session& other = *entry.second;
            return other.pool() == server.pool && other.state() == SessionState::kReady &&
-                  CanBecome(server.label, other.label());
+                  pool::CanBecome(server.label, other.label());
          });
 }
 

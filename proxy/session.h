@@ -166,6 +166,8 @@ class Session {
   // The settings that its server connection has to hold, outside of a transaction.
   const pool::SharedLabel& label() const { return label_; }
   pool::LeaseWish Wish() const;
+  pool::ServerId last_server() const { return last_server_; }
+  pool::ServerId sequence_server() const { return sequence_server_; }
   std::string_view bypass() const { return bypass_; }
   bool busy() const { return !expected_.empty() || wait_ != Wait::kNone; }
   bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }

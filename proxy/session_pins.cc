@@ -61,7 +61,7 @@ void Session::NotePins() {
   if (!plan.uses_sequence && plan.pin != Pin::kFunction) return;
   server_->sequence_client = id_;
   sequence_server_ = server_->id();
-  if (plan.uses_sequence && (database_->sequences_pin || shared_.config->pin_sequences)) {
+  if (plan.uses_sequence && (database_->sequences_pin || shared_.config->sequences == "pin")) {
     AddPin(Pin::kSequence);
   }
 }
@@ -177,6 +177,7 @@ pool::LeaseWish Session::Wish() const {
   return {.client = id_,
           .last = needs_sequences ? sequence_server_ : last_server_,
           .only_last = needs_sequences,
+          .uses_sequences = decision_.plan.uses_sequence,
           .label = label_};
 }
 
@@ -187,9 +188,11 @@ pool::LeaseWish Session::Wish() const {
 void Session::PrepareSequences() {
   const Plan& plan = decision_.plan;
   const bool unknown = plan.pin == Pin::kFunction || plan.pin == Pin::kUnknown;
-  if ((!plan.reads_sequence && !unknown) || server_->sequence_client == id_) return;
+  if (!plan.reads_sequence && !unknown) return;
+  // Here they are asked for, so that they have to be kept.
+  database_->sequences_pin |= !unknown;
+  if (server_->sequence_client == id_) return unknown ? void() : AddPin(Pin::kSequence);
   if (sequence_server_ != 0 && !unknown) {
-    database_->sequences_pin = true;
     sequence_server_ = 0;
     decision_.forced = SequencesLost();
     return;
