@@ -332,7 +332,12 @@ void Hub::PutBack(ServerConnection* server, TimePoint now) {
   const bool surplus = pool->size() > config_->default_pool_size;
   const bool old =
       now - server->created_at > config_->server_lifetime && (pool->can_log_in || pool->size() > 1);
-  if (draining_ || surplus || old) {
+  // Of too many the one goes that is nobody's home.
+  const auto spare = std::find_if(pool->idle().begin(), pool->idle().end(),
+                                  [](const ServerConnection* idle) { return idle->home_of == 0; });
+  if (surplus && !draining_ && !old && server->home_of != 0 && spare != pool->idle().end()) {
+    CloseServer(*spare, now);
+  } else if (surplus || draining_ || old) {
     CloseServer(server, now);
     return Replace(pool, !draining_, GoneError(), now);
   }

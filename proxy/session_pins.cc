@@ -46,7 +46,8 @@ void Session::RemovePin() {
   if (pin_ == Pin::kNone) return;
   const Duration held = now_ - pinned_since_;
   shared_.statistics->pinned_time += held;
-  shared_.statistics->pinned_time_by_reason[catalog::PinName(pin_)] += held;
+  shared_.statistics->pinned_time_by_reason[catalog::PinName(pin_)] +=
+      static_cast<uint64_t>(held.count());
   log::debug("session unpinned client={} reason={} seconds={}", id_, catalog::PinName(pin_),
              std::chrono::duration_cast<std::chrono::seconds>(held).count());
   pin_ = Pin::kNone;
