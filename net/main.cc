@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "net/explain.h"
 #include "net/health.h"
+#include "net/tls_context.h"
 #include "net/worker.h"
 #include "proxy/config.h"
 #include "sql/analyzer.h"
@@ -86,8 +87,12 @@ int main(int argc, char** argv) {
   }
   signal(SIGPIPE, SIG_IGN);
 
+  pgsidecar::net::TlsStore tls;
+  if (const auto loaded_tls = tls.Load(config); !loaded_tls.ok()) {
+    return Refuse(loaded_tls.error());
+  }
   pgsidecar::net::Health health;
-  pgsidecar::net::Worker worker(&config, &health);
+  pgsidecar::net::Worker worker(&config, &health, &tls);
   // Nothing is said before everything that can be wrong has been tried.
   if (const auto listening = worker.Listen(); !listening.ok()) return Refuse(listening.error());
   if (config.http_listen) {

@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/outbox.h"
 #include "base/result.h"
+#include "base/transport.h"
 #include "pgwire/message_stream.h"
 #include "pgwire/startup.h"
 #include "pool/own_login.h"
@@ -87,8 +88,9 @@ class ServerConnection {
   // The only way in which a state changes; asserts that the change is one of the picture above.
   void MoveTo(ServerState state);
 
-  // Opens an own login once the socket is connected. A relayed one is sent by its session.
-  void StartOwnLogin(std::string password);
+  // Opens an own login once the socket is connected and `transport` known. A relayed one is sent by
+  // its session.
+  void StartOwnLogin(std::string password, ChannelBinding binding = ChannelBinding::kPrefer);
   // Gives the session other settings; then `label` says so, or `replay_error` why not. REQUIRES: as
   // for a query of one's own, and CanBecome.
   void StartReplay(SharedLabel wanted);
@@ -108,6 +110,7 @@ class ServerConnection {
 
   // --- what the session holds, kept by whoever changes it ---
   Outbox out;
+  TransportSecurity transport;  // from when the socket is connected
   // Of what the server sends, whoever reads it: a message may begin before a lease and end in it.
   pgwire::MessageStream stream;
   Pool* pool = nullptr;  // that counts it; null before the probe, and for the proxy's own
