@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -442,6 +443,14 @@ pool::PoolLimits Config::LimitsOf(std::string_view database, std::string_view us
         it->second.max_user_connections.value_or(limits.max_user_connections);
   }
   return limits;
+}
+
+bool Config::ResetDiscardsAll() const {
+  std::string words = server_reset_query;
+  while (words.ends_with(';') || words.ends_with(' ')) words.pop_back();
+  std::transform(words.begin(), words.end(), words.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return words == "DISCARD ALL";
 }
 
 std::string Config::FreshnessSummary() const {

@@ -94,6 +94,7 @@ struct Config {
   uint32_t reserve_pool_size = 0;
   Duration reserve_pool_timeout = std::chrono::seconds(5);
   PoolSettings pools;  // of the file only
+  std::string sequences = "affinity";
   uint32_t max_server_connections = 100;
   uint32_t max_db_connections = 0;         // 0: no limit
   uint32_t max_user_connections = 0;       // 0: no limit
@@ -134,6 +135,8 @@ struct Config {
   // What holds for one user of one database: as the user's table has it, then the database's, then
   // the settings for all.
   pool::PoolLimits LimitsOf(std::string_view database, std::string_view user) const;
+  // Whether server_reset_query is DISCARD ALL, of which it is known what it does.
+  bool ResetDiscardsAll() const;
   // One line for the start-up log: which promise holds, and why.
   std::string FreshnessSummary() const;
 

@@ -291,6 +291,7 @@ bool Hub::PassesCheck(ServerConnection* server, TimePoint now) {
     return false;
   }
   server->checking = false;
+  server->used_at = now;
   return true;
 }
 
@@ -312,6 +313,10 @@ void Hub::Reset(ServerConnection* server) {
   ++statistics_.server_resets;
   server->reset_due = false;
   server->DropStatements();
+  if (config_->ResetDiscardsAll()) {
+    server->label = pool::ResetLabel(server->label);
+    server->sequence_client = 0;
+  }
   server->StartQuery(config_->server_reset_query, {},
                      [server](const Error* error) { server->own_query_failed = error != nullptr; });
   TouchServer(server->id());

@@ -59,11 +59,13 @@ Session::Session(ClientId id, const Shared& shared, bool trusted_listener, std::
       peer_(std::move(peer)),
       connected_at_(now),
       heard_at_(now),
+      now_(now),
       ledger_(shared.versions) {}
 
 Session::~Session() { assert(server_ == nullptr); }
 
 void Session::OnClientBytes(std::string_view bytes, TimePoint now) {
+  now_ = now;
   shared_.statistics->bytes_from_clients += bytes.size();
   heard_at_ = now;
   Process(bytes, now);
@@ -223,12 +225,14 @@ void Session::MaybeRelease() {
   }
   if (state_ == SessionState::kDraining && MayRelease()) {
     EndCatalogChange();  // what is open is rolled back
+    if (!idle) EndTransactionOfSettings(/*committed=*/false);
     ReleaseServer(server_idle ? Action::kRelease : Action::kReleaseDirty);
     state_ = SessionState::kClosed;
     return;
   }
   if (state_ != SessionState::kReady) return;
   const bool keeps = pin_ != catalog::Pin::kNone || pool_mode_ == pool::PoolMode::kSession;
+  if (server_idle && audit_due_ && MayRelease()) AskAudit();
   if (server_idle && !keeps && MayRelease()) ReleaseServer(Action::kRelease);
   const bool waits = wait_ != Wait::kNone || request_pending_;
   if (draining_proxy_ && idle && !waits && (server_ == nullptr || MayRelease())) {
@@ -237,15 +241,23 @@ void Session::MaybeRelease() {
 }
 
 // In pool_mode session: whether what the session has left on its server connection can be undone.
+// What a query of the user's own does to settings is not known.
 bool Session::MayReset() const {
+  const Config& config = *shared_.config;
   return pool_mode_ == pool::PoolMode::kSession && ResetClears(pin_) && !beyond_reset_ &&
-         bypass_.empty() && !settings_changed_.touched_custom() &&
-         !shared_.config->server_reset_query.empty();
+         bypass_.empty() && !config.server_reset_query.empty() &&
+         (config.ResetDiscardsAll() || settings_changed_.untouched());
 }
 
 // The owner takes the server connection back when it takes the action.
 void Session::ReleaseServer(Action how) {
-  if (how == Action::kDropServer) AbandonServer();
+  if (how == Action::kDropServer) {
+    AbandonServer();
+  } else {
+    if (!begin_owed_) UpdateLabel();
+    server_->label = label_;
+  }
+  RemovePin();
   Act(how);
 }
 
@@ -274,6 +286,7 @@ void Session::EndCatalogChange() {
 void Session::Escalate(Database* database) { ledger_.Escalate(database->counter()); }
 
 void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
+  now_ = now;
   shared_.statistics->bytes_from_servers += bytes.size();
   heard_at_ = now;
   if (state_ == SessionState::kReplication) return client_out.Append(bytes);
@@ -295,7 +308,9 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   MaybeRelease();
 }
 
-void Session::OnServerLost(const Error& error, TimePoint) {
+void Session::OnServerLost(const Error& error, TimePoint now) {
+  now_ = now;
+  RemovePin();
   const bool told = server_said_fatal_;
   AbandonServer();
   server_ = nullptr;
@@ -308,8 +323,10 @@ void Session::OnServerLost(const Error& error, TimePoint) {
 }
 
 void Session::OnLeased(pool::ServerConnection* server, TimePoint now) {
+  now_ = now;
   server_ = server;
   server_->client = id_;
+  last_server_ = server->id();
   shared_.statistics->wait_time += now - wait_since_;
   SyncParameters();
   if (!environment_ || (server_->environment &&

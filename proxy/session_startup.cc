@@ -255,6 +255,7 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
                          TimePoint now) {
   pool_ = pool;
   database_ = database;
+  last_server_ = server_->id();
   pid_ = pid;
   cancel_key_ = std::move(cancel_key);
   server_->MoveTo(pool::ServerState::kLeased);
