@@ -79,22 +79,23 @@ bool Hub::MayLogIn(TimePoint now) const {
 
 // Logins that wait, in their order, as far as there is room for them; then pools that wait.
 void Hub::NextLogin(TimePoint now) {
-  if (!waiting_logins_.empty() && MayLogIn(now)) {
-    std::set<std::pair<std::string, std::string>> full;
-    for (auto it = waiting_logins_.begin(); it != waiting_logins_.end() && MayLogIn(now);) {
-      Session* session = FindSession(*it);
-      if (session != nullptr && session->state() == SessionState::kLoggingIn) {
-        const std::pair<std::string, std::string> of = {DatabaseOf(session->startup()),
-                                                        UserOf(session->startup())};
-        if (full.contains(of) || orders_.paused(of.first) || !MakeRoom(session->startup(), now)) {
-          full.insert(of);
-          ++it;
-          continue;
-        }
-        OpenServer(session->startup(), now)->client = session->id();
+  std::set<std::pair<std::string_view, std::string_view>> full;
+  bool open = !waiting_logins_.empty() && MayLogIn(now);
+  for (auto it = waiting_logins_.begin(); open && it != waiting_logins_.end();) {
+    Session* session = FindSession(*it);
+    if (session != nullptr && session->state() == SessionState::kLoggingIn) {
+      const pgwire::StartupMessage& startup = session->startup();
+      const std::pair<std::string_view, std::string_view> of = {DatabaseOf(startup),
+                                                                UserOf(startup)};
+      if (full.contains(of) || orders_.paused(of.first) || !MakeRoom(startup, now)) {
+        full.insert(of);
+        ++it;
+        continue;
       }
-      it = waiting_logins_.erase(it);
+      OpenServer(startup, now)->client = session->id();
+      open = MayLogIn(now);
     }
+    it = waiting_logins_.erase(it);
   }
   if (std::exchange(starving_, false)) FeedPools(now);
 }

@@ -135,6 +135,7 @@ class Disconnect(ServerCase):
     SETUP = SETUP
     FLAGS = ("--sole-writer", "--default-pool-size", str(POOL_SIZE), "--query-wait-timeout", "20s")
     MODE_FLAGS = ()
+    RESETS = (False, True)
 
     @classmethod
     def setUpClass(cls):
@@ -180,7 +181,7 @@ class Disconnect(ServerCase):
         self.assertLessEqual(len(servers), POOL_SIZE + 1)
 
     def test_every_state(self):
-        for reset in (False, True):
+        for reset in self.RESETS:
             for state in STATES:
                 with self.subTest(state.__name__, reset=reset):
                     client = harness.wire(self.proxy)
@@ -247,6 +248,9 @@ class Disconnect(ServerCase):
 
 class InModeSession(Disconnect):
     MODE_FLAGS = ("--pool-mode", "session")
+    RESETS = (True,)
+    test_during_login = None
+    test_in_a_storm = None
 
 
 @unittest.skipIf(DIRECT, "about the proxy only")
