@@ -38,8 +38,9 @@ class OperationCase(ServerCase):
         cls.write(cls.CONFIG)
         cls.FLAGS = (*cls.FLAGS, "--config", cls.config)
         super().setUpClass()
-        for statement in split(SETUP):
-            cls.truth.execute(statement)
+        with harness.connect(cls.proxy) as client:
+            for statement in split(SETUP):
+                client.execute(statement)
 
     @classmethod
     def write(cls, text):

@@ -270,7 +270,7 @@ TEST(PoolsTest, InModeSessionTheConnectionIsKeptAndReset) {
   EXPECT_EQ(world.Count(ServerState::kIdle), 1u);
 
   FakeClient& prepares = world.LoggedIn();
-  world.Ask(prepares, "DISCARD ALL");  // which pins, as PREPARE does
+  world.Ask(prepares, "SET temp_buffers = 100");  // which cannot be set again elsewhere
   const ServerId reset = world.ServerOf(prepares);
   world.Ask(prepares, "BEGIN");
   world.Ask(prepares, kWrite);
@@ -295,7 +295,7 @@ TEST(PoolsTest, AResetThatFailsClosesTheConnection) {
   config.server_reset_query = "nonsense";
   World world(config);
   FakeClient& client = world.LoggedIn();
-  world.Ask(client, "DISCARD ALL");
+  world.Ask(client, "SET temp_buffers = 100");
   const ServerId id = world.ServerOf(client);
   world.Vanish(client);
   world.Run();
