@@ -221,13 +221,12 @@ void Hub::EndOverdue(TimePoint now) {
   std::vector<ServerId> overdue;
   for (const auto& [id, server] : servers_) {
     const Watch* watch = WatchOf(*server);
-    const bool waits =
-        watch != nullptr ? watch->IsOverdue(now)
-        : server->state() == ServerState::kLoggingIn
-            ? server->client == 0
-            : server->state() == ServerState::kProbing ||
-                  server->state() == ServerState::kReplaying ||
-                  server->state() == ServerState::kSettling;
+    const bool waits = watch != nullptr ? watch->IsOverdue(now)
+                       : server->state() == ServerState::kLoggingIn
+                           ? server->client == 0
+                           : server->state() == ServerState::kProbing ||
+                                 server->state() == ServerState::kReplaying ||
+                                 server->state() == ServerState::kSettling;
     if (waits && (watch != nullptr || now > server->deadline)) overdue.push_back(id);
   }
   for (const ServerId id : overdue) {

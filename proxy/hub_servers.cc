@@ -125,7 +125,8 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
     return CompleteLogin(session, server, now);
   }
   // One that cannot say what it holds is used as it is.
-  if (session != nullptr && (server->environment || pool::SameLabel(server->label, session->label()))) {
+  if (session != nullptr &&
+      (server->environment || pool::SameLabel(server->label, session->label()))) {
     return server->environment ? Offer(server, session, now) : Give(server, session, now);
   }
   if (session != nullptr) {
@@ -164,8 +165,8 @@ void Hub::Lease(Session* session, TimePoint now) {
   if (!Grow(pool, now)) ServeWaiters(pool, GoneError(), now);
 }
 
-// Waiters get what they can use of the idle connections. One that is of no use to them makes room for
-// another; if none can be opened, and none is to come back, they are told.
+// Waiters get what they can use of the idle connections. One that is of no use to them makes room
+// for another; if none can be opened, and none is to come back, they are told.
 void Hub::ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   for (size_t i = 0; i < pool->waiters().size();) {
     const pool::LeaseWish wish = pool->waiters()[i].wish;
@@ -225,14 +226,14 @@ void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   }
 }
 
-// A connection goes to a session. First it is asked anew what its login gave if that is not known, as
-// after a reload of the server's configuration, and is given the session's settings if it holds
+// A connection goes to a session. First it is asked anew what its login gave if that is not known,
+// as after a reload of the server's configuration, and is given the session's settings if it holds
 // others. Called again after each of these.
 void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
   if (server->environment) {
     return pool::SameLabel(server->label, session->label()) ? Give(server, session, now)
-                                                      : Replay(server, session->label(), now);
+                                                            : Replay(server, session->label(), now);
   }
   const pool::SharedLabel reset = pool::ResetLabel(server->label);
   if (!pool::SameLabel(server->label, reset)) return Replay(server, reset, now);
@@ -257,11 +258,11 @@ void Hub::OnReplayed(ServerConnection* server, TimePoint now) {
   server->MoveTo(ServerState::kIdle);
   if (waits) {
     server->pool->Leave(session->id());
-    session->OnLeaseFailed({error->sqlstate,
-                            "the session's settings cannot be set on another server connection: " +
-                                error->message,
-                            "", ""},
-                           now);
+    session->OnLeaseFailed(
+        {error->sqlstate,
+         "the session's settings cannot be set on another server connection: " + error->message, "",
+         ""},
+        now);
     Settle(session, now);
   }
   PutBack(server, now);

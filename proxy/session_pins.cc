@@ -173,8 +173,8 @@ void Session::NoteReplayable(std::string_view name, std::string_view value) {
 }
 
 pool::LeaseWish Session::Wish() const {
-  const bool needs_sequences = decision_.plan.reads_sequence && sequence_server_ != 0 &&
-                               decision_.plan.pin != Pin::kUnknown;
+  const bool needs_sequences =
+      decision_.plan.reads_sequence && sequence_server_ != 0 && decision_.plan.pin != Pin::kUnknown;
   return {.client = id_,
           .last = needs_sequences ? sequence_server_ : last_server_,
           .only_last = needs_sequences,

@@ -285,6 +285,28 @@ class Sequences(Pooled):
             maker.execute("SELECT lastval()")
 
 
+class FewStatements(Pooled):
+    """More statements than a server connection keeps."""
+
+    FLAGS = (*Pooled.FLAGS, "--max-prepared-statements", "3")
+
+    def test_statements_make_room_for_others_and_are_prepared_again(self):
+        client = self.wire()
+        client.send(*(w.parse(f"SELECT {n}, random() < 2", f"s{n}") for n in range(8)), w.SYNC)
+        client.read_until_ready()
+        for _ in range(2):
+            for n in range(8):
+                client.send(w.bind([], f"s{n}"), w.execute(), w.SYNC)
+                self.assertEqual(client.rows(client.read_until_ready()), [[str(n), "t"]])
+        # All of them in one pipeline.
+        for n in range(8):
+            client.send(w.bind([], f"s{n}"), w.execute())
+        client.send(w.SYNC)
+        self.assertEqual(client.rows(client.read_until_ready()), [[str(n), "t"] for n in range(8)])
+        held = max(int(row["prepared_statements"]) for row in self.show("SERVERS"))
+        self.assertLessEqual(held, 3)
+
+
 class Home(Pooled):
     def test_a_session_goes_back_to_the_connection_that_it_was_told_of(self):
         first, second = self.client(), self.client()
