@@ -132,7 +132,7 @@ class ServerConnection {
   TimePoint created_at;
   TimePoint used_at;
 
-  // Prepared statements by id, with what the server described; oldest first.
+  // Prepared statements by id, with what the server described; least recently used first.
   struct Held {
     StatementId id;
     Description description;
@@ -142,6 +142,8 @@ class ServerConnection {
   void HoldStatement(StatementId id, Description description);
   void DropStatement(StatementId id);
   void DropStatements();
+  // It has been used: it is the last to make room for another.
+  void TouchStatement(StatementId id);
   const HeldStatements& statements() const { return statements_; }
 
   // What the session holds of settings beyond its login; not up to date while it is leased.

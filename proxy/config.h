@@ -93,7 +93,8 @@ struct Config {
   uint32_t min_pool_size = 0;
   uint32_t reserve_pool_size = 0;
   Duration reserve_pool_timeout = std::chrono::seconds(5);
-  PoolSettings pools;  // of the file only
+  PoolSettings pools;                      // of the file only
+  uint32_t max_prepared_statements = 500;  // that one server connection keeps for all clients
   std::string sequences = "affinity";
   uint32_t max_server_connections = 100;
   uint32_t max_db_connections = 0;         // 0: no limit

@@ -103,6 +103,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
      "logins to the server that may be under way at the same time", 1, 1'000'000},
     {"server_login_retry", &Config::server_login_retry,
      "how long no login is tried after the server could not be reached"},
+    {"max_prepared_statements", &Config::max_prepared_statements,
+     "prepared statements that a server connection keeps for all its clients", 1},
     {"sequences", Choice{&Config::sequences, kSequenceWays},
      "what keeps currval and lastval: affinity (a session goes back to the connection of its last "
      "nextval) or pin"},

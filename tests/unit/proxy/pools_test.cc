@@ -292,7 +292,7 @@ TEST(PoolsTest, InModeSessionTheConnectionIsKeptAndReset) {
 TEST(PoolsTest, AResetThatFailsClosesTheConnection) {
   Config config = World::DefaultConfig();
   config.pool_mode = PoolMode::kSession;
-  config.server_reset_query = "nonsense";
+  config.server_reset_query = "discard all;";  // which the fake server does not understand
   World world(config);
   FakeClient& client = world.LoggedIn();
   world.Ask(client, "SET temp_buffers = 100");
