@@ -1,6 +1,6 @@
-// The client's side of SASL: SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677), and the
-// older password answers. Used for the proxy's own connections to the server; a client's exchange
-// is relayed and never passes through here.
+// The client's side of SASL: SCRAM-SHA-256 (RFC 5802, RFC 7677) and SCRAM-SHA-256-PLUS with
+// tls-server-end-point (RFC 5929), and the older password answers. Used for the proxy's own
+// connections to the server; a client's exchange is relayed, or judged by pgwire/scram_server.h.
 //
 // Passwords are used byte for byte. For ASCII this is what SASLprep (RFC 4013) yields; a password
 // beyond ASCII works if it is already in the normal form that SASLprep would give it, since
@@ -9,17 +9,19 @@
 #ifndef PGSIDECAR_PGWIRE_SCRAM_H_
 #define PGSIDECAR_PGWIRE_SCRAM_H_
 
-#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "base/secret.h"
+#include "pgwire/scram_keys.h"
 
 namespace pgsidecar::pgwire {
 
 inline constexpr std::string_view kScramSha256 = "SCRAM-SHA-256";
-// A server that asks for more iterations than this is refused rather than obeyed.
-inline constexpr uint32_t kMaxScramIterations = 1000000;
+inline constexpr std::string_view kScramSha256Plus = "SCRAM-SHA-256-PLUS";
+inline constexpr std::string_view kTlsServerEndPoint = "tls-server-end-point";
 
 // One exchange: ClientFirst, then ClientFinal(server-first), then CheckServerFinal(server-final).
 // Errors are 28000 (what the server sent is not SCRAM) or 28P01 (its signature is wrong).
@@ -27,7 +29,14 @@ class ScramClient {
  public:
   // `nonce` is printable ASCII without commas, at least 18 characters of fresh randomness.
   // PostgreSQL ignores the user of a SCRAM message and takes the startup packet's: leave it empty.
-  ScramClient(std::string password, std::string nonce, std::string_view user = "");
+  ScramClient(std::string_view password, std::string nonce, std::string_view user = "");
+  // With the keys instead of the password. 28P01 from ClientFinal if they are of another verifier
+  // than the server's.
+  ScramClient(ScramKeys keys, std::string nonce);
+
+  // From here on it is an exchange of SCRAM-SHA-256-PLUS. `endpoint_hash`: of the certificate that
+  // the server has shown. Before ClientFirst.
+  void BindChannel(std::string_view endpoint_hash);
 
   std::string ClientFirst() const;
   // Costs as much processor time as the server's iteration count asks for: about a millisecond at
@@ -36,8 +45,11 @@ class ScramClient {
   Result<bool> CheckServerFinal(std::string_view server_final) const;
 
  private:
-  std::string password_;
+  SecretString password_;
+  std::optional<ScramKeys> keys_;
   std::string nonce_;
+  std::string gs2_header_ = "n,,";
+  std::string endpoint_hash_;
   std::string client_first_bare_;
   std::string server_signature_;
 };
@@ -45,8 +57,12 @@ class ScramClient {
 // 24 characters of fresh randomness for a nonce.
 std::string MakeScramNonce();
 
-// The answer to AuthenticationMD5Password: "md5" + md5(md5(password + user) + salt). Empty if
-// libcrypto has no MD5 (FIPS mode); the server then refuses the login.
+// What pg_authid.rolpassword holds under md5: "md5" + md5(password + user). Empty, here and below, if
+// libcrypto has no MD5 (FIPS mode); the login is then refused.
+std::string Md5Secret(std::string_view user, std::string_view password);
+// The answer to AuthenticationMD5Password: "md5" + md5(md5(password + user) + salt); from what is
+// stored, or from the password.
+std::string Md5Answer(std::string_view secret, std::string_view salt);
 std::string Md5Password(std::string_view user, std::string_view password, std::string_view salt);
 
 }  // namespace pgsidecar::pgwire

@@ -25,66 +25,93 @@ bool Offers(std::string_view mechanisms, std::string_view wanted) {
 
 }  // namespace
 
-OwnLogin::OwnLogin(pgwire::StartupMessage startup, std::string password)
-    : startup_(std::move(startup)), password_(std::move(password)) {}
+OwnLogin::OwnLogin(pgwire::StartupMessage startup, LoginSecret secret, LoginChannel channel)
+    : startup_(std::move(startup)), secret_(std::move(secret)), channel_(std::move(channel)) {}
 
 void OwnLogin::Start(Outbox& out) const {
   out.Emit([&](std::string& to) { startup_.Encode(to); });
 }
 
+Error OwnLogin::NoSecret() const {
+  const std::string* user = startup_.Find("user");
+  return {"28P01",
+          "the server asks for the password of user \"" + (user ? *user : "") +
+              "\", which the proxy does not know",
+          secret_.empty() ? "" : "What it has answers other methods only.", ""};
+}
+
 Result<bool> OwnLogin::OnAuthentication(std::string_view body, Outbox& out) {
   const Result<pgwire::Authentication> message = pgwire::Authentication::Decode(body);
   if (!message.ok()) return message.error();
+  const bool challenged = std::exchange(challenged_, true);
+  if (const auto refused =
+          channel_.require.Check(message->request, challenged, channel_.is_private)) {
+    return *refused;
+  }
+  return Answer(*message, out);
+}
+
+Result<bool> OwnLogin::Answer(const pgwire::Authentication& message, Outbox& out) {
   using Request = pgwire::AuthenticationRequest;
-  if (message->request == Request::kOk) {
-    if (!scram_ || scram_verified_) return true;
-    return Error{"28000", "the server ended the SCRAM exchange without proving itself", "", ""};
-  }
-  if (password_.empty()) {
-    return Error{"28P01", "the server asks for a password and the upstream URL has none", "", ""};
-  }
-  switch (message->request) {
+  switch (message.request) {
+    case Request::kOk:
+      if (!scram_ || scram_verified_) return true;
+      return Error{"28000", "the server ended the SCRAM exchange without proving itself", "", ""};
     case Request::kCleartextPassword:
-      SendPassword(out, password_);
+      if (secret_.password.empty()) return NoSecret();
+      SendPassword(out, secret_.password.view());
       return true;
     case Request::kMd5Password: {
       const std::string* user = startup_.Find("user");
-      SendPassword(out, pgwire::Md5Password(user ? *user : "", password_, message->data));
+      const std::string secret =
+          secret_.password.empty()
+              ? std::string(secret_.md5.view())
+              : pgwire::Md5Secret(user ? *user : "", secret_.password.view());
+      if (secret.empty()) return NoSecret();
+      SendPassword(out, pgwire::Md5Answer(secret, message.data));
       return true;
     }
     case Request::kSasl:
-      return OnSasl(message->data, out);
+      return OnSasl(message.data, out);
     case Request::kSaslContinue: {
       if (!scram_) return Error{"28000", "unexpected SASL challenge from the server", "", ""};
-      const Result<std::string> answer = scram_->ClientFinal(message->data);
+      const Result<std::string> answer = scram_->ClientFinal(message.data);
       if (!answer.ok()) return answer.error();
       out.Emit([&](std::string& to) { pgwire::SaslResponse{*answer}.Encode(to); });
       return true;
     }
     case Request::kSaslFinal: {
       if (!scram_) return Error{"28000", "unexpected SASL outcome from the server", "", ""};
-      Result<bool> verified = scram_->CheckServerFinal(message->data);
+      Result<bool> verified = scram_->CheckServerFinal(message.data);
       scram_verified_ = verified.ok();
       return verified;
     }
     default:
       return Error{"28000",
                    "the server asks for an authentication method that is not supported: " +
-                       std::to_string(static_cast<uint32_t>(message->request)),
+                       std::to_string(static_cast<uint32_t>(message.request)),
                    "", ""};
   }
 }
 
 Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, Outbox& out) {
-  if (!Offers(mechanisms, pgwire::kScramSha256)) {
+  const bool plus =
+      !channel_.endpoint_hash.empty() && Offers(mechanisms, pgwire::kScramSha256Plus);
+  if (!plus && !Offers(mechanisms, pgwire::kScramSha256)) {
     return Error{"28000", "the server offers no SASL mechanism that is supported",
                  "expected SCRAM-SHA-256", ""};
   }
-  scram_.emplace(password_, pgwire::MakeScramNonce());
+  if (!secret_.password.empty()) {
+    scram_.emplace(secret_.password.view(), pgwire::MakeScramNonce());
+  } else if (secret_.scram) {
+    scram_.emplace(*secret_.scram, pgwire::MakeScramNonce());
+  } else {
+    return NoSecret();
+  }
+  if (plus) scram_->BindChannel(channel_.endpoint_hash);
   const std::string first = scram_->ClientFirst();
-  out.Emit([&](std::string& to) {
-    pgwire::SaslInitialResponse{pgwire::kScramSha256, first}.Encode(to);
-  });
+  const std::string_view mechanism = plus ? pgwire::kScramSha256Plus : pgwire::kScramSha256;
+  out.Emit([&](std::string& to) { pgwire::SaslInitialResponse{mechanism, first}.Encode(to); });
   return true;
 }
 

@@ -1,6 +1,6 @@
-// A login of the proxy's own: for the catalog's connection, with the upstream URL's user and
-// password, and for pools whose server lets their user in without a challenge. A client's login is
-// not made here: it is relayed, and the server judges it.
+// A login of the proxy's own: for the catalog's connection and auth_query's, with the upstream URL's
+// user and password, and for the pools of users whose secret is known or whom the server lets in
+// without a challenge. A login that the server is to judge is not made here: it is relayed.
 
 #ifndef PGSIDECAR_POOL_OWN_LOGIN_H_
 #define PGSIDECAR_POOL_OWN_LOGIN_H_
@@ -13,25 +13,38 @@
 #include "base/result.h"
 #include "pgwire/scram.h"
 #include "pgwire/startup.h"
+#include "pool/login_secret.h"
+#include "pool/require_auth.h"
 
 namespace pgsidecar::pool {
 
+// What a login has to know of its way to the server.
+struct LoginChannel {
+  RequireAuth require;
+  bool is_private = true;     // by TLS, or because it leaves no machine
+  std::string endpoint_hash;  // of the certificate that the server has shown; empty without TLS
+};
+
 class OwnLogin {
  public:
-  OwnLogin(pgwire::StartupMessage startup, std::string password);
+  OwnLogin(pgwire::StartupMessage startup, LoginSecret secret, LoginChannel channel);
 
   void Start(Outbox& out) const;
 
   // An Authentication message; answers it. 28P01 where the server wants a password and there is
-  // none, 28000 where it wants a method that is not supported.
+  // none that would do, 28000 where it wants a method that is not supported or not allowed.
   Result<bool> OnAuthentication(std::string_view body, Outbox& out);
 
  private:
+  Result<bool> Answer(const pgwire::Authentication& message, Outbox& out);
   Result<bool> OnSasl(std::string_view mechanisms, Outbox& out);
+  Error NoSecret() const;
 
   pgwire::StartupMessage startup_;
-  std::string password_;
+  LoginSecret secret_;
+  LoginChannel channel_;
   std::optional<pgwire::ScramClient> scram_;
+  bool challenged_ = false;
   bool scram_verified_ = false;  // the server has proved that it knows the password, too
 };
 

@@ -62,8 +62,8 @@ void ServerConnection::MoveTo(ServerState state) {
   state_ = state;
 }
 
-void ServerConnection::StartOwnLogin(std::string password) {
-  login_.emplace(startup_, std::move(password));
+void ServerConnection::StartOwnLogin(LoginSecret secret, LoginChannel channel) {
+  login_.emplace(startup_, std::move(secret), std::move(channel));
   login_->Start(out);
 }
 
@@ -72,6 +72,14 @@ void ServerConnection::StartQuery(std::string_view sql, OwnQuery::OnRow on_row,
   assert(!query_.running());
   query_.Start(out, sql, std::move(on_row), std::move(on_done));
   // A simple Query takes the unnamed statement with it.
+  unnamed_client = 0;
+  unnamed_statement = 0;
+}
+
+void ServerConnection::StartQueryWith(std::string_view sql, std::string_view value,
+                                      OwnQuery::OnRow on_row, OwnQuery::OnDone on_done) {
+  assert(!query_.running());
+  query_.StartWith(out, sql, value, std::move(on_row), std::move(on_done));
   unnamed_client = 0;
   unnamed_statement = 0;
 }

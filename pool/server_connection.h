@@ -83,9 +83,11 @@ class ServerConnection {
   void MoveTo(ServerState state);
 
   // Opens an own login once the socket is connected. A relayed one is sent by its session.
-  void StartOwnLogin(std::string password);
+  void StartOwnLogin(LoginSecret secret, LoginChannel channel = {});
   // REQUIRES: nothing else is running on the connection.
   void StartQuery(std::string_view sql, OwnQuery::OnRow on_row, OwnQuery::OnDone on_done);
+  void StartQueryWith(std::string_view sql, std::string_view value, OwnQuery::OnRow on_row,
+                      OwnQuery::OnDone on_done);
   bool querying() const { return query_.running(); }
 
   // Bytes that belong to no session: of an own login, an own query, or unasked in the pool. May

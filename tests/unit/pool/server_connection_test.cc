@@ -44,7 +44,7 @@ class ServerConnectionTest : public testing::Test {
  protected:
   void LogIn() {
     server_.MoveTo(ServerState::kLoggingIn);
-    server_.StartOwnLogin("");
+    server_.StartOwnLogin({});
     ASSERT_EQ(server_.OnBytes(LoginEnd()), Event::kLoggedIn);
     server_.MoveTo(ServerState::kIdle);
     Drain(server_.out);
@@ -54,7 +54,7 @@ class ServerConnectionTest : public testing::Test {
 
 TEST_F(ServerConnectionTest, LogsInWithoutAChallengeByteByByte) {
   server_.MoveTo(ServerState::kLoggingIn);
-  server_.StartOwnLogin("");
+  server_.StartOwnLogin({});
   EXPECT_EQ(Drain(server_.out), Encoded(Startup()));
   const std::string bytes = LoginEnd();
   for (size_t i = 0; i + 1 < bytes.size(); ++i) {
@@ -71,7 +71,7 @@ TEST_F(ServerConnectionTest, LogsInByScramAndChecksTheServer) {
     ServerConnection server(1, Startup(), TimePoint{});
     ScramServer scram("secret");
     server.MoveTo(ServerState::kLoggingIn);
-    server.StartOwnLogin("secret");
+    server.StartOwnLogin(std::string("secret"));
     Drain(server.out);
     const std::string mechanisms = std::string(kScramSha256) + std::string(2, '\0');
     ASSERT_EQ(server.OnBytes(Encoded(Authentication{AuthenticationRequest::kSasl, mechanisms})),
@@ -91,7 +91,7 @@ TEST_F(ServerConnectionTest, LogsInByScramAndChecksTheServer) {
 
 TEST_F(ServerConnectionTest, AScramExchangeCannotBeCutShort) {
   server_.MoveTo(ServerState::kLoggingIn);
-  server_.StartOwnLogin("secret");
+  server_.StartOwnLogin(std::string("secret"));
   const std::string mechanisms = std::string(kScramSha256) + std::string(2, '\0');
   server_.OnBytes(Encoded(Authentication{AuthenticationRequest::kSasl, mechanisms}));
   EXPECT_EQ(server_.OnBytes(LoginEnd()), Event::kFailed);
@@ -100,7 +100,7 @@ TEST_F(ServerConnectionTest, AScramExchangeCannotBeCutShort) {
 
 TEST_F(ServerConnectionTest, APasswordThatIsNotThereIsAnError) {
   server_.MoveTo(ServerState::kLoggingIn);
-  server_.StartOwnLogin("");
+  server_.StartOwnLogin({});
   EXPECT_EQ(server_.OnBytes(Encoded(Authentication{AuthenticationRequest::kCleartextPassword, ""})),
             Event::kFailed);
   EXPECT_EQ(server_.error().sqlstate, "28P01");
