@@ -62,6 +62,18 @@ Result<ServerFirst> ParseServerFirst(std::string_view message, std::string_view 
   return ServerFirst{*nonce, std::move(*salt), *iterations};
 }
 
+std::string Gs2Header(ScramBinding::Flag flag) {
+  switch (flag) {
+    case ScramBinding::Flag::kNone:
+      return "n,,";
+    case ScramBinding::Flag::kOffered:
+      return "y,,";
+    case ScramBinding::Flag::kBound:
+      break;
+  }
+  return "p=" + std::string(kTlsServerEndPoint) + ",,";
+}
+
 std::optional<std::string> Md5Hex(std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned int digest_bytes = 0;
@@ -74,20 +86,22 @@ std::optional<std::string> Md5Hex(std::string_view bytes) {
 
 }  // namespace
 
-ScramClient::ScramClient(std::string_view password, std::string nonce, std::string_view user)
+ScramClient::ScramClient(std::string_view password, std::string nonce, std::string_view user,
+                         ScramBinding binding)
     : password_(std::string(password)),
       nonce_(std::move(nonce)),
-      client_first_bare_("n=" + EscapeName(user) + ",r=" + nonce_) {}
+      client_first_bare_("n=" + EscapeName(user) + ",r=" + nonce_),
+      binding_(std::move(binding)) {}
 
-ScramClient::ScramClient(ScramKeys keys, std::string nonce)
-    : keys_(std::move(keys)), nonce_(std::move(nonce)), client_first_bare_("n=,r=" + nonce_) {}
+ScramClient::ScramClient(ScramKeys keys, std::string nonce, ScramBinding binding)
+    : keys_(std::move(keys)),
+      nonce_(std::move(nonce)),
+      client_first_bare_("n=,r=" + nonce_),
+      binding_(std::move(binding)) {}
 
-void ScramClient::BindChannel(std::string_view endpoint_hash) {
-  gs2_header_ = "p=" + std::string(kTlsServerEndPoint) + ",,";
-  endpoint_hash_ = endpoint_hash;
+std::string ScramClient::ClientFirst() const {
+  return Gs2Header(binding_.flag) + client_first_bare_;
 }
-
-std::string ScramClient::ClientFirst() const { return gs2_header_ + client_first_bare_; }
 
 Result<std::string> ScramClient::ClientFinal(std::string_view server_first) {
   server_signature_.clear();
@@ -101,7 +115,7 @@ Result<std::string> ScramClient::ClientFinal(std::string_view server_first) {
   }
 
   const std::string client_final =
-      "c=" + ToBase64(gs2_header_ + endpoint_hash_) + ",r=" + std::string(parsed->nonce);
+      "c=" + ToBase64(Gs2Header(binding_.flag) + binding_.data) + ",r=" + std::string(parsed->nonce);
   const std::string auth_message =
       client_first_bare_ + "," + std::string(server_first) + "," + client_final;
   ScramSecret proof;

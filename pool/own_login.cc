@@ -25,8 +25,13 @@ bool Offers(std::string_view mechanisms, std::string_view wanted) {
 
 }  // namespace
 
-OwnLogin::OwnLogin(pgwire::StartupMessage startup, LoginSecret secret, LoginChannel channel)
-    : startup_(std::move(startup)), secret_(std::move(secret)), channel_(std::move(channel)) {}
+OwnLogin::OwnLogin(pgwire::StartupMessage startup, LoginSecret secret,
+                   const TransportSecurity& transport, LoginPolicy policy)
+    : startup_(std::move(startup)),
+      secret_(std::move(secret)),
+      encrypted_(transport.encrypted),
+      endpoint_hash_(transport.endpoint_hash),
+      policy_(std::move(policy)) {}
 
 void OwnLogin::Start(Outbox& out) const {
   out.Emit([&](std::string& to) { startup_.Encode(to); });
@@ -44,9 +49,19 @@ Result<bool> OwnLogin::OnAuthentication(std::string_view body, Outbox& out) {
   const Result<pgwire::Authentication> message = pgwire::Authentication::Decode(body);
   if (!message.ok()) return message.error();
   const bool challenged = std::exchange(challenged_, true);
-  if (const auto refused =
-          channel_.require.Check(message->request, challenged, channel_.is_private)) {
+  const bool is_private = encrypted_ || policy_.local_server;
+  if (const auto refused = policy_.require.Check(message->request, challenged, is_private)) {
     return *refused;
+  }
+  const bool is_sasl = message->request == pgwire::AuthenticationRequest::kSasl ||
+                       message->request == pgwire::AuthenticationRequest::kSaslContinue ||
+                       message->request == pgwire::AuthenticationRequest::kSaslFinal;
+  const bool is_ok = message->request == pgwire::AuthenticationRequest::kOk;
+  if (policy_.binding == ChannelBinding::kRequire && (is_ok ? !scram_ : !is_sasl)) {
+    return Error{
+        "28000",
+        "channel binding required, but server authenticated client without channel binding", "",
+        ""};
   }
   return Answer(*message, out);
 }
@@ -95,22 +110,34 @@ Result<bool> OwnLogin::Answer(const pgwire::Authentication& message, Outbox& out
 }
 
 Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, Outbox& out) {
-  const bool plus =
-      !channel_.endpoint_hash.empty() && Offers(mechanisms, pgwire::kScramSha256Plus);
-  if (!plus && !Offers(mechanisms, pgwire::kScramSha256)) {
+  const bool can_bind =
+      encrypted_ && !endpoint_hash_.empty() && policy_.binding != ChannelBinding::kDisable;
+  const bool binds = can_bind && Offers(mechanisms, pgwire::kScramSha256Plus);
+  if (!binds && policy_.binding == ChannelBinding::kRequire) {
+    return Error{"28000",
+                 "channel binding is required, but server did not offer an authentication method "
+                 "that supports channel binding",
+                 "", ""};
+  }
+  if (!binds && !Offers(mechanisms, pgwire::kScramSha256)) {
     return Error{"28000", "the server offers no SASL mechanism that is supported",
                  "expected SCRAM-SHA-256", ""};
   }
+  pgwire::ScramBinding binding;
+  if (binds) {
+    binding = {pgwire::ScramBinding::Flag::kBound, endpoint_hash_};
+  } else if (can_bind) {
+    binding.flag = pgwire::ScramBinding::Flag::kOffered;
+  }
   if (!secret_.password.empty()) {
-    scram_.emplace(secret_.password.view(), pgwire::MakeScramNonce());
+    scram_.emplace(secret_.password.view(), pgwire::MakeScramNonce(), "", std::move(binding));
   } else if (secret_.scram) {
-    scram_.emplace(*secret_.scram, pgwire::MakeScramNonce());
+    scram_.emplace(*secret_.scram, pgwire::MakeScramNonce(), std::move(binding));
   } else {
     return NoSecret();
   }
-  if (plus) scram_->BindChannel(channel_.endpoint_hash);
   const std::string first = scram_->ClientFirst();
-  const std::string_view mechanism = plus ? pgwire::kScramSha256Plus : pgwire::kScramSha256;
+  const std::string_view mechanism = binds ? pgwire::kScramSha256Plus : pgwire::kScramSha256;
   out.Emit([&](std::string& to) { pgwire::SaslInitialResponse{mechanism, first}.Encode(to); });
   return true;
 }

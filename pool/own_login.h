@@ -11,6 +11,7 @@
 
 #include "base/outbox.h"
 #include "base/result.h"
+#include "base/transport.h"
 #include "pgwire/scram.h"
 #include "pgwire/startup.h"
 #include "pool/login_secret.h"
@@ -18,16 +19,20 @@
 
 namespace pgsidecar::pool {
 
-// What a login has to know of its way to the server.
-struct LoginChannel {
-  RequireAuth require;
-  bool is_private = true;     // by TLS, or because it leaves no machine
-  std::string endpoint_hash;  // of the certificate that the server has shown; empty without TLS
+// What the proxy agrees to when it logs in.
+struct LoginPolicy {
+  ChannelBinding binding = ChannelBinding::kPrefer;
+  RequireAuth require{};
+  bool local_server = true;  // the way to it leaves no machine
 };
 
 class OwnLogin {
  public:
-  OwnLogin(pgwire::StartupMessage startup, LoginSecret secret, LoginChannel channel);
+  // Over TLS the SCRAM exchange is bound to the server's certificate (SCRAM-SHA-256-PLUS) if the
+  // server offers that and the policy does not forbid it; if the policy requires it, nothing else is
+  // answered.
+  OwnLogin(pgwire::StartupMessage startup, LoginSecret secret, const TransportSecurity& transport,
+           LoginPolicy policy);
 
   void Start(Outbox& out) const;
 
@@ -42,7 +47,9 @@ class OwnLogin {
 
   pgwire::StartupMessage startup_;
   LoginSecret secret_;
-  LoginChannel channel_;
+  bool encrypted_;
+  std::string endpoint_hash_;  // empty: nothing to bind to
+  LoginPolicy policy_;
   std::optional<pgwire::ScramClient> scram_;
   bool challenged_ = false;
   bool scram_verified_ = false;  // the server has proved that it knows the password, too

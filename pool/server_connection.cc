@@ -62,8 +62,8 @@ void ServerConnection::MoveTo(ServerState state) {
   state_ = state;
 }
 
-void ServerConnection::StartOwnLogin(LoginSecret secret, LoginChannel channel) {
-  login_.emplace(startup_, std::move(secret), std::move(channel));
+void ServerConnection::StartOwnLogin(LoginSecret secret, LoginPolicy policy) {
+  login_.emplace(startup_, std::move(secret), transport, std::move(policy));
   login_->Start(out);
 }
 

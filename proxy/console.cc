@@ -27,7 +27,12 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
   const Statistics& s = hub.statistics();
   return {
       {"client_connections_total", "Client connections accepted", true, s.client_connections},
-      {"client_logins_total", "Clients that the server let in", true, s.client_logins},
+      {"client_logins_total", "Clients that were let in", true, s.client_logins},
+      {"client_login_failures_total", "Clients that the proxy judged and refused", true,
+       s.login_failures},
+      {"client_logins_under_way", "Clients that are not let in yet", false,
+       hub.logins_under_way()},
+      {"auth_queries_total", "Secrets that auth_query has been run for", true, hub.auth_queries()},
       {"server_connections_total", "Server connections opened", true, s.server_connections},
       {"clients", "Client connections now", false, hub.sessions().size()},
       {"servers", "Server connections now", false, hub.servers().size()},
@@ -277,13 +282,30 @@ std::string Normalize(std::string_view sql) {
   return words;
 }
 
+// What others have asked is no affair of a user who is not an admin.
+void HideTexts(LocalAnswer& answer) {
+  for (size_t i = 0; i < answer.columns.size(); ++i) {
+    if (answer.columns[i] != "query") continue;
+    for (Row& row : answer.rows) row[i].reset();
+  }
+}
+
 }  // namespace
 
-LocalAnswer RunConsole(Hub& hub, std::string_view sql, TimePoint now) {
+LocalAnswer RunConsole(Hub& hub, std::string_view sql, bool admin, TimePoint now) {
   const std::string words = Normalize(sql);
   if (words.empty()) return {};
   for (const NamedCommand& command : kCommands) {
-    if (words == command.words) return command.run(hub, now);
+    if (words != command.words) continue;
+    if (admin) return command.run(hub, now);
+    if (!command.words.starts_with("SHOW ")) {
+      LocalAnswer refused;
+      refused.error = Error{"42501", "permission denied: admin_users only", "", ""};
+      return refused;
+    }
+    LocalAnswer answer = command.run(hub, now);
+    HideTexts(answer);
+    return answer;
   }
   LocalAnswer answer;
   answer.error = Error{"42601", "invalid console command \"" + std::string(sql) + "\"", "",

@@ -14,8 +14,9 @@ namespace pgsidecar::proxy {
 
 class Hub;
 
-// Runs one console command, of those that SHOW HELP lists. 42601 for anything else.
-LocalAnswer RunConsole(Hub& hub, std::string_view sql, TimePoint now);
+// Runs one console command, of those that SHOW HELP lists. 42601 for anything else. Who is not an
+// `admin` may only look, and sees no statement's text.
+LocalAnswer RunConsole(Hub& hub, std::string_view sql, bool admin, TimePoint now);
 
 // The same figures in Prometheus' text exposition format.
 std::string Metrics(const Hub& hub);

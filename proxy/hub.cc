@@ -61,7 +61,13 @@ ClientId Hub::OnClientOpened(bool trusted_listener, std::string peer, TimePoint 
   auto session = std::make_unique<Session>(id, shared_, trusted_listener, std::move(peer), now);
   Session* raw = session.get();
   sessions_.emplace(id, std::move(session));
-  if (full) {
+  const bool busy = logins_.size() >= config_->max_client_logins;
+  logins_.insert(id);
+  if (busy && !full) {
+    raw->OnLoginFailed(
+        {"53300", "sorry, too many logins are under way", "max_client_logins is reached.", ""},
+        now);
+  } else if (full) {
     raw->OnLoginFailed(
         {"53300", "sorry, too many clients already", "max_client_connections is reached.", ""},
         now);
@@ -111,7 +117,9 @@ void Hub::SettleOne(Session* session, TimePoint now) {
   while (session->has_actions() || session->wants_console_answer()) {
     for (const Action action : session->TakeActions()) Perform(session, action, now);
     if (session->wants_console_answer()) {
-      session->OnConsoleAnswer(RunConsole(*this, session->console_sql(), now), now);
+      logins_.erase(id);
+      session->OnConsoleAnswer(
+          RunConsole(*this, session->console_sql(), session->console_admin(), now), now);
     }
   }
   if (session->state() == SessionState::kClosed && session->server() == nullptr) {
@@ -129,6 +137,7 @@ void Hub::EndSession(Session* session) {
     --session->database()->clients;
   }
   std::erase(waiting_logins_, session->id());
+  logins_.erase(session->id());
   sessions_.erase(session->id());
 }
 
@@ -136,6 +145,10 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
   switch (action) {
     case Action::kLogIn:
       return LogIn(session, now);
+    case Action::kFindSecret:
+      return FindSecret(session, now);
+    case Action::kEnter:
+      return Enter(session, now);
     case Action::kProbe:
       return Probe(session->server(), now);
     case Action::kForwardCancel:
@@ -172,7 +185,9 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
 void Hub::OnTick(TimePoint now) {
   EndOverdue(now);
   TickWatches(now);
+  TickAuth(now);
   TrimPools(now);
+  TrimDoors();
   if (now >= next_sweep_) {
     next_sweep_ = now + config_->sweep_interval;
     store_.Sweep(now);

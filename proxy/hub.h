@@ -27,6 +27,8 @@
 #include "pool/pool.h"
 #include "pool/prepared.h"
 #include "pool/server_connection.h"
+#include "proxy/auth_door.h"
+#include "proxy/auth_query.h"
 #include "proxy/config.h"
 #include "proxy/database.h"
 #include "proxy/session.h"
@@ -112,6 +114,8 @@ class Hub {
   }
   const std::map<std::string, std::unique_ptr<pool::Pool>>& pools() const { return pools_; }
   const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
+  size_t logins_under_way() const { return logins_.size(); }
+  uint64_t auth_queries() const { return auth_query_.asked(); }
   // Why the catalog of the upstream URL's database is not loaded; empty if nothing is wrong.
   const std::string& upstream_error() const { return watches_.front()->last_error(); }
   bool draining() const { return draining_; }
@@ -127,6 +131,23 @@ class Hub {
   void SettleOne(Session* session, TimePoint now);
   void Perform(Session* session, Action action, TimePoint now);
   void EndSession(Session* session);
+
+  // --- hub_auth.cc: logins that the proxy judges ---
+  void FindSecret(Session* session, TimePoint now);
+  pool::LoginSecret SecretFor(const std::string& user) const;
+  void StartOwnLogin(pool::ServerConnection* server);
+  void OnOwnLoginRefused(const pool::ServerConnection& server);
+  void TickAuth(TimePoint now);
+  void LeaveAuthQuery(TimePoint now);
+  void OnAuthQueryEvent(pool::ServerConnection::Event event, TimePoint now);
+  void Enter(Session* session, TimePoint now);
+  bool IsOpen(const Door& door, TimePoint now) const;
+  void LetIn(Session* session, const Door& door, TimePoint now);
+  Door* DoorOf(const pool::ServerConnection& server);
+  void OnDoorProbed(Door* door, const pool::ServerConnection& server);
+  void OpenDoor(Door* door, TimePoint now);
+  void FailDoor(Door* door, const Error& error, TimePoint now);
+  void TrimDoors();
 
   void LogIn(Session* session, TimePoint now);
   void NextLogin(TimePoint now);
@@ -155,6 +176,7 @@ class Hub {
 
   // Known from now on, if it was not; watched from the next TickWatches on.
   Database* DatabaseNamed(const std::string& name);
+  const Database* FindDatabase(const std::string& name) const;
   Watch* WatchOf(const pool::ServerConnection& server);
   void TickWatches(TimePoint now);
   void LeaveUnusedDatabases(TimePoint now);
@@ -181,6 +203,10 @@ class Hub {
   std::vector<std::unique_ptr<Database>> databases_;
   std::vector<std::unique_ptr<Watch>> watches_;  // of the database of the same index
   std::deque<ClientId> waiting_logins_;
+  std::unordered_set<ClientId> logins_;  // under way
+  AuthQuery auth_query_;
+  std::map<std::string, Door> doors_;                          // by startup packet
+  std::unordered_map<std::string, pool::LoginSecret> gained_;  // by user, from clients' logins
   bool draining_ = false;
   TimePoint next_sweep_{};
 

@@ -26,6 +26,7 @@ Error GoneError() {
 // --- logins ---
 
 void Hub::LogIn(Session* session, TimePoint now) {
+  if (session->judged()) return Enter(session, now);
   if (!MakeRoom(now)) {
     waiting_logins_.push_back(session->id());
     return;
@@ -57,7 +58,8 @@ ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, TimePoi
 // that is what it takes.
 bool Hub::MakeRoom(TimePoint now) {
   const auto own = std::count_if(watches_.begin(), watches_.end(),
-                                 [](const auto& watch) { return watch->server() != nullptr; });
+                                 [](const auto& watch) { return watch->server() != nullptr; }) +
+                   (auth_query_.server() != nullptr ? 1 : 0);
   if (servers_.size() - static_cast<size_t>(own) < config_->max_server_connections) return true;
   ServerConnection* oldest = nullptr;
   for (const auto& [key, pool] : pools_) {
@@ -111,9 +113,10 @@ pool::Pool* Hub::PoolFor(const ServerConnection& server) {
 void Hub::OnProbed(ServerConnection* server, TimePoint now) {
   pool::Pool* pool = PoolFor(*server);
   Session* session = FindSession(server->client);
+  Door* door = DoorOf(*server);
   if (server->pool == nullptr) {
     pool->Adopt(server);
-    if (!server->challenged) pool->can_log_in = true;
+    if (!server->challenged || !SecretFor(pool->user()).empty()) pool->can_log_in = true;
   } else if (server->pool != pool) {
     // Opened for a pool whose settings have changed in between: so would be any other.
     pool::Pool* opened_for = server->pool;
@@ -125,8 +128,10 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
     return CompleteLogin(session, server, now);
   }
   if (session != nullptr) return Give(server, session, now);
+  if (door != nullptr) OnDoorProbed(door, *server);
   server->MoveTo(ServerState::kIdle);
   PutBack(server, now);
+  if (door != nullptr) OpenDoor(door, now);
 }
 
 void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint now) {
@@ -135,6 +140,7 @@ void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint no
   Database* database = DatabaseNamed(server->pool->database());
   ++server->pool->clients;
   ++database->clients;
+  logins_.erase(session->id());
   TickWatches(now);
   session->OnLoggedIn(server->pool, database, server->pid, random_(key_bytes), now);
   Settle(session, now);
@@ -267,15 +273,11 @@ void Hub::OnServerConnected(ServerId id, TimePoint now) {
     session->OnLoginServer(server, now);
     return Settle(session, now);
   }
-  if (WatchOf(*server) == nullptr && server->pool == nullptr) {
-    CloseServer(server, now);
-    return NextLogin(now);
-  }
-  server->MoveTo(ServerState::kLoggingIn);
-  const UpstreamUrl& upstream = config_->upstream;
-  const std::string* user = server->startup().Find("user");
-  server->StartOwnLogin(user != nullptr && *user == upstream.user ? upstream.password : "");
-  TouchServer(id);
+  const bool wanted = WatchOf(*server) != nullptr || server->pool != nullptr ||
+                      server == auth_query_.server() || DoorOf(*server) != nullptr;
+  if (wanted) return StartOwnLogin(server);
+  CloseServer(server, now);
+  NextLogin(now);
 }
 
 void Hub::OnServerConnectFailed(ServerId id, const Error& error, TimePoint now) {
@@ -296,6 +298,7 @@ void Hub::OnServerBytes(ServerId id, std::string_view bytes, TimePoint now) {
 
 void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event, TimePoint now) {
   using Event = ServerConnection::Event;
+  if (server == auth_query_.server()) return OnAuthQueryEvent(event, now);
   Watch* watch = WatchOf(*server);
   TouchServer(server->id());
   switch (event) {
@@ -334,6 +337,10 @@ void Hub::OnServerGone(ServerId id, Error error, TimePoint now) {  // NOLINT: se
     EscalateAll(nullptr);
     WakeForCatalog(watch->database(), now);
   }
+  if (server == auth_query_.server()) auth_query_.OnLost(server->error());
+  Door* door = DoorOf(*server);
+  const bool own_login = server->state() == ServerState::kLoggingIn && server->client == 0;
+  if (own_login && server->error().sqlstate.starts_with("28")) OnOwnLoginRefused(*server);
   const ClientId client = server->client;
   Session* session = FindSession(client);
   if (session != nullptr) {
@@ -352,6 +359,7 @@ void Hub::OnServerGone(ServerId id, Error error, TimePoint now) {  // NOLINT: se
                          server->state() == ServerState::kSettling;
   CloseServer(server, now);
   if (session != nullptr) Settle(session, now);
+  if (door != nullptr) FailDoor(door, error, now);
   Replace(pool, had_lived, had_lived ? GoneError() : error, now);
   LeaseAgain(FindSession(client), now);
 }

@@ -17,7 +17,11 @@ constexpr std::string_view kConsoleDatabase = "pgsidecar";
 // One SSLRequest and one GSSENCRequest; libpq sends no more.
 constexpr int kMaxEncryptionRequests = 2;
 
+const TransportSecurity kPlainTransport;
+
 }  // namespace
+
+const TransportSecurity& Session::transport() const { return kPlainTransport; }
 
 void Session::ProcessStartup(std::string_view& input) {
   while (state_ == SessionState::kStartup) {
@@ -57,27 +61,12 @@ void Session::ProcessStartup(std::string_view& input) {
 void Session::OnStartupMessage(pgwire::StartupMessage message) {
   startup_ = std::move(message);
   const std::string* database = startup_.Find("database");
-  if (database != nullptr && *database == kConsoleDatabase) {
-    if (!trusted_listener_) {
-      return Fatal({"28000", "the console is open to local connections only", "", ""});
-    }
-    state_ = SessionState::kConsole;
-    client_out.Emit([&](std::string& to) {
-      pgwire::Authentication{}.Encode(to);
-      pgwire::ParameterStatus{"server_version", "15.0 (pgsidecar)"}.Encode(to);
-      pgwire::ParameterStatus{"server_encoding", "UTF8"}.Encode(to);
-      pgwire::ParameterStatus{"client_encoding", "UTF8"}.Encode(to);
-      pgwire::ParameterStatus{"standard_conforming_strings", "on"}.Encode(to);
-    });
-    return SendReady();
-  }
+  if (database != nullptr && *database == kConsoleDatabase) return BeginConsole();
   if (draining_proxy_) return Fatal({"57P01", "pgsidecar is shutting down", "", ""});
   const Result<CacheWishes> wishes = TakeOwnOptions(startup_);
   if (!wishes.ok()) return Fatal(wishes.error());
   own_settings_.Start(*wishes);
-  state_ = SessionState::kLoggingIn;
-  wait_ = Wait::kLogin;
-  Act(Action::kLogIn);
+  BeginLogin();
 }
 
 void Session::OnLoginServer(pool::ServerConnection* server, TimePoint now) {
@@ -92,6 +81,7 @@ void Session::OnLoginFailed(const Error& error, TimePoint) { Fatal(error); }
 
 // The client's half of the exchange: password and SASL messages go to the server as they are.
 void Session::ProcessLogin(std::string_view& input) {
+  if (auth_method_ != AuthMethod::kPassthrough) return ProcessExchange(input);
   while (state_ == SessionState::kLoggingIn && server_ != nullptr && !login_over_) {
     // What is sent ahead of the server's challenge or verdict waits for it.
     if (input.empty() || !answer_due_) return;
@@ -153,6 +143,7 @@ void Session::OnLoginPiece(const pgwire::Piece& piece) {
 void Session::OnLoginAuthentication(std::string_view bytes) {
   const auto message = pgwire::Authentication::Decode(bytes.substr(pgwire::kHeaderBytes));
   if (!message.ok()) return Fatal(message.error());
+  if (const auto refused = CheckRelayed(message->request)) return Fatal(*refused);
   if (message->request != pgwire::AuthenticationRequest::kOk) {
     challenged_ = true;
     answer_due_ = message->request != pgwire::AuthenticationRequest::kSaslFinal;
@@ -173,6 +164,11 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
   cancel_key_ = std::move(cancel_key);
   server_->MoveTo(pool::ServerState::kLeased);
   AdoptEnvironment();
+  BecomeReady(now);
+}
+
+// The client is in: what it is told last, and what it may have sent ahead.
+void Session::BecomeReady(TimePoint now) {
   isolation_known_ = DefaultsToReadCommitted();
   if (const std::string* replication = startup_.Find("replication");
       replication != nullptr && *replication != "false" && *replication != "off" &&

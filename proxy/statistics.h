@@ -16,7 +16,8 @@ namespace pgsidecar::proxy {
 
 struct Statistics {
   uint64_t client_connections = 0;  // accepted
-  uint64_t client_logins = 0;       // of these, let in by the server
+  uint64_t client_logins = 0;       // of these, let in
+  uint64_t login_failures = 0;      // judged by the proxy, and refused
   uint64_t server_connections = 0;  // opened
   uint64_t requests = 0;            // decided: queries and extended-protocol requests
   uint64_t hits = 0;
