@@ -70,8 +70,8 @@ TEST(ScramServerTest, TheProofGivesTheKeysAwayAndTheyLogIn) {
   ScramServer judge = Example();
   ASSERT_TRUE(judge.ServerFirst(kScramSha256, kClientFirst).ok());
   ASSERT_TRUE(judge.ServerFinal(kClientFinal).ok());
-  ScramClient client(judge.keys(), "another client nonce");
-  ScramServer server(ExampleVerifier(), false, "another server nonce", "");
+  ScramClient client(judge.keys(), "another-client-nonce");
+  ScramServer server(ExampleVerifier(), false, "another-server-nonce", "");
   const auto first = server.ServerFirst(kScramSha256, client.ClientFirst());
   ASSERT_TRUE(first.ok());
   const auto proof = client.ClientFinal(*first);
