@@ -36,17 +36,17 @@ enum class ChannelBinding : uint8_t { kDisable, kPrefer, kRequire };
 // The TLS of one connection; nothing but empty values on a plain one.
 struct TransportSecurity {
   bool encrypted = false;
-  bool resumed = false;  // the handshake took up an earlier session
-  std::string version;   // TLSv1.2, TLSv1.3
-  std::string cipher;
+  bool resumed = false;   // the handshake took up an earlier session
+  std::string version{};  // TLSv1.2, TLSv1.3
+  std::string cipher{};
   // The digest, as bytes, that channel binding tls-server-end-point (RFC 5929) is made of: of the
   // certificate of whoever is the server on this connection, so of our own towards a client. Empty
   // if the certificate's signature algorithm names no digest.
-  std::string endpoint_hash;
+  std::string endpoint_hash{};
   // Of the other end's certificate, if it has been verified; else false and empty.
   bool peer_verified = false;
-  std::string peer_common_name;
-  std::string peer_distinguished_name;  // as RFC 2253 writes it
+  std::string peer_common_name{};
+  std::string peer_distinguished_name{};  // as RFC 2253 writes it
 
   // For consoles, as PgBouncer shows it: "TLSv1.3/TLS_AES_256_GCM_SHA384"; empty on a plain one.
   std::string Summary() const { return encrypted ? version + "/" + cipher : ""; }

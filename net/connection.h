@@ -9,9 +9,12 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <memory>
 
 #include "base/clock.h"
 #include "base/outbox.h"
+#include "net/tls_stream.h"
+#include "pool/tls_negotiation.h"
 
 namespace pgsidecar::net {
 
@@ -37,7 +40,12 @@ struct Connection {
   uv_write_t write_request;
   bool write_active = false;
   bool reading = false;
-  bool connected = false;
+  bool connected = false;  // and TLS to the server up, or left out
+
+  // Null on a plain connection. Until TLS is up it may hold what goes before it in plain.
+  std::unique_ptr<TlsStream> tls;
+  // Of a connection to the server, until it is settled whether it is encrypted.
+  std::unique_ptr<pool::TlsNegotiation> negotiation;
 
   // The other end is to get what is in `last`, then nothing more.
   bool ending = false;

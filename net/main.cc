@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "net/explain.h"
 #include "net/health.h"
+#include "net/tls_context.h"
 #include "net/worker.h"
 #include "proxy/config.h"
 #include "sql/analyzer.h"
@@ -41,8 +42,8 @@ std::map<std::string, std::string> Environment() {
   return variables;
 }
 
-// Memory holds passwords: no core dump of it, and nobody but root reads it. A sanitizer's leak check
-// would be locked out, too.
+// Memory holds passwords: no core dump of it, and nobody but root reads it. A sanitizer's leak
+// check would be locked out, too.
 void KeepMemoryPrivate() {
 #if !defined(__SANITIZE_ADDRESS__)
   const rlimit none = {0, 0};
@@ -99,8 +100,12 @@ int main(int argc, char** argv) {
   }
   signal(SIGPIPE, SIG_IGN);
 
+  pgsidecar::net::TlsStore tls;
+  if (const auto loaded_tls = tls.Load(config); !loaded_tls.ok()) {
+    return Refuse(loaded_tls.error());
+  }
   pgsidecar::net::Health health;
-  pgsidecar::net::Worker worker(&config, &health);
+  pgsidecar::net::Worker worker(&config, &health, &tls);
   // Nothing is said before everything that can be wrong has been tried.
   if (const auto listening = worker.Listen(); !listening.ok()) return Refuse(listening.error());
   if (config.http_listen) {

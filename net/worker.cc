@@ -81,8 +81,12 @@ struct Worker::Resolution {
   uv_getaddrinfo_t request;
 };
 
-Worker::Worker(const proxy::Config* config, Health* health)
-    : config_(config), health_(health), hub_(config, RandomBytes), read_buffer_(kReadBufferBytes) {
+Worker::Worker(const proxy::Config* config, Health* health, TlsStore* tls)
+    : config_(config),
+      health_(health),
+      tls_(tls),
+      hub_(config, RandomBytes),
+      read_buffer_(kReadBufferBytes) {
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
@@ -181,7 +185,7 @@ void Worker::OnNewClient(uv_stream_t* stream, int status) {
 
 void Worker::Accept(Listener* listener) {
   auto* connection = new Connection(this, Role::kClient, 0);
-  std::string peer = "unix";
+  std::string peer(proxy::kUnixPeer);
   if (listener->unix_socket) {
     uv_pipe_init(&loop_, &connection->pipe, 0);
   } else {
@@ -207,9 +211,11 @@ void Worker::Accept(Listener* listener) {
 
 // Opens a socket to the upstream. `first_bytes` are for a cancel request: sent as soon as it is
 // open.
-void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes) {
+void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes,
+                     std::unique_ptr<pool::TlsNegotiation> negotiation) {
   auto* connection = new Connection(this, role, id);
   connection->last = std::move(first_bytes);
+  connection->negotiation = std::move(negotiation);
   connection->deadline = Now() + config_->server_connect_timeout;
   connection->connect_request.data = connection;
   if (role == Role::kServer) {
@@ -282,22 +288,42 @@ void Worker::OnConnectEnded(Connection* connection, int status) {
     OnGone(connection, NetError("could not connect to the server", status));
     return Settle();
   }
+  if (connection->negotiation != nullptr) {
+    Negotiate(connection, connection->negotiation->Begin());
+  } else {
+    OnOpen(connection);
+  }
+  Settle();
+}
+
+// The socket can carry what is to be said: it is connected, and TLS up or left out.
+void Worker::OnOpen(Connection* connection) {
   connection->connected = true;
-  connection->deadline = TimePoint::max();
   if (connection->role == Role::kCancel) {
     connection->deadline = Now() + config_->server_connect_timeout;
     UpdateReading(connection);
     Flush(connection);
     return;
   }
+  connection->deadline = TimePoint::max();
   if (!IsUnixDirectory(config_->upstream.host)) {
     uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
   }
-  hub_.OnServerConnected(connection->id, Now());
+  TransportSecurity transport;
+  if (connection->tls != nullptr) transport = connection->tls->security();
+  const bool repeats =
+      connection->negotiation != nullptr && connection->negotiation->repeats_startup();
+  if (connection->negotiation != nullptr && !connection->negotiation->watches_startup()) {
+    connection->negotiation.reset();
+  }
+  if (repeats) {
+    hub_.OnServerReconnected(connection->id, std::move(transport));
+  } else {
+    hub_.OnServerConnected(connection->id, Now(), std::move(transport));
+  }
   if (Connection* still = Find(Role::kServer, connection->id); still == connection) {
     UpdateReading(connection);
   }
-  Settle();
 }
 
 // --- reading ---
@@ -324,7 +350,16 @@ void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) 
 }
 
 void Worker::OnBytes(Connection* connection, std::string_view bytes) {
-  if (connection->ending || connection->role == Role::kCancel) return;  // nobody listens any more
+  if (connection->ending) return;  // nobody listens any more
+  if (connection->tls != nullptr || connection->negotiation != nullptr) {
+    return OnGuardedBytes(connection, bytes);
+  }
+  Deliver(connection, bytes);
+}
+
+// Plain bytes to whom they are for. What comes in answer to a cancel request is for nobody.
+void Worker::Deliver(Connection* connection, std::string_view bytes) {
+  if (connection->role == Role::kCancel) return;
   if (connection->role == Role::kClient) {
     hub_.OnClientBytes(connection->id, bytes, Now());
   } else {
@@ -338,6 +373,7 @@ void Worker::OnGone(Connection* connection, const Error& error) {
   const uint64_t id = connection->id;
   const bool ending = connection->ending;
   const bool connected = connection->connected;
+  if (connection->negotiation != nullptr && !ending) GiveRefusal(connection);
   Close(connection);
   if (role == Role::kCancel) return hub_.OnCancelSent(id, Now());
   if (ending) return;
@@ -385,9 +421,10 @@ void Worker::Perform(proxy::NetAction action) {
   using Kind = proxy::NetAction::Kind;
   switch (action.kind) {
     case Kind::kConnectServer:
-      return Connect(action.id, Role::kServer, {});
+      return Connect(action.id, Role::kServer, {}, NewNegotiation(false));
     case Kind::kSendCancel:
-      return Connect(action.id, Role::kCancel, std::move(action.last_bytes));
+      return Connect(action.id, Role::kCancel, std::move(action.last_bytes),
+                     action.encrypt ? NewNegotiation(true) : nullptr);
     case Kind::kCloseServer:
       if (Connection* connection = Find(Role::kServer, action.id)) {
         if (!connection->connected) return Close(connection);
@@ -397,6 +434,12 @@ void Worker::Perform(proxy::NetAction action) {
     case Kind::kCloseClient:
       if (Connection* connection = Find(Role::kClient, action.id)) {
         End(connection, std::move(action.last_bytes));
+      }
+      return;
+    case Kind::kStartTls:
+    case Kind::kStartDirectTls:
+      if (Connection* connection = Find(Role::kClient, action.id)) {
+        StartClientTls(connection, std::move(action));
       }
       return;
   }
@@ -421,12 +464,11 @@ Outbox* Worker::OutboxOf(Connection* connection) {
 }
 
 void Worker::Flush(Connection* connection) {
-  if (connection->write_active || !connection->connected || uv_is_closing(&connection->handle)) {
-    return;
-  }
-  Outbox* out = OutboxOf(connection);
+  if (connection->write_active || uv_is_closing(&connection->handle)) return;
+  Outbox* out = connection->connected ? OutboxOf(connection) : nullptr;
+  const bool had_bytes = out != nullptr && !out->empty();
+  if (connection->tls != nullptr && !FlushTls(connection, out)) return;
   if (out == nullptr) return;
-  const bool had_bytes = !out->empty();
   while (!out->empty()) {
     if (!WriteNow(connection, out)) return;
   }
@@ -457,11 +499,7 @@ bool Worker::WriteNow(Connection* connection, Outbox* out) {
   const int written =
       uv_try_write(&connection->stream, buffers.data(), static_cast<unsigned>(count));
   if (written > 0) {
-    if (connection->role == Role::kClient) {
-      hub_.CountSent(static_cast<uint64_t>(written), 0);
-    } else {
-      hub_.CountSent(0, static_cast<uint64_t>(written));
-    }
+    CountSent(connection, static_cast<size_t>(written));
     out->Consume(static_cast<size_t>(written));
     return true;
   }
@@ -490,6 +528,13 @@ bool Worker::WriteNow(Connection* connection, Outbox* out) {
   return false;
 }
 
+// Of TLS the plain bytes count, when they are encrypted.
+void Worker::CountSent(const Connection* connection, size_t bytes) {
+  if (connection->tls != nullptr) return;
+  const bool client = connection->role == Role::kClient;
+  hub_.CountSent(client ? bytes : 0, client ? 0 : bytes);
+}
+
 void Worker::OnWritten(uv_write_t* request, int status) {
   auto* connection = static_cast<Connection*>(request->data);
   connection->write_active = false;
@@ -502,7 +547,7 @@ void Worker::OnWritten(uv_write_t* request, int status) {
     return worker->Settle();
   }
   const bool client = connection->role == Role::kClient;
-  worker->hub_.CountSent(client ? bytes : 0, client ? 0 : bytes);
+  worker->CountSent(connection, bytes);
   worker->Flush(connection);
   // The other side of the session may have been held back for this.
   if (!connection->ending && connection->role != Role::kCancel) {
@@ -543,6 +588,12 @@ bool Worker::WantsBytes(const Connection& connection) {
 
 void Worker::UpdateReading(Connection* connection) {
   if (!connection->connected || uv_is_closing(&connection->handle)) return;
+  // What TLS still holds comes before what the socket has.
+  if (connection->tls != nullptr && !connection->ending && connection->tls->has_input()) {
+    Pump(connection);
+    connection->tls->Keep();
+  }
+  if (uv_is_closing(&connection->handle)) return;
   const bool wants = WantsBytes(*connection);
   if (wants == connection->reading) return;
   connection->reading = wants;
@@ -629,8 +680,8 @@ void Worker::Tick() {
 void Worker::OnSignal(uv_signal_t* signal, int number) {
   auto* worker = static_cast<Worker*>(signal->data);
   if (number == SIGHUP) {
-    log::warn("SIGHUP ignored: the configuration is read at the start only");
-    return;
+    log::warn("SIGHUP: of the configuration only certificates are read again");
+    return worker->tls_->Reload(*worker->config_);
   }
   if (worker->draining_) {  // asked twice: at once
     worker->drain_deadline_ = worker->Now();

@@ -24,14 +24,15 @@
 #include "base/result.h"
 #include "net/connection.h"
 #include "net/health.h"
+#include "net/tls_context.h"
 #include "proxy/hub.h"
 
 namespace pgsidecar::net {
 
 class Worker {
  public:
-  // `config` and `health` outlive the worker.
-  Worker(const proxy::Config* config, Health* health);
+  // All of them outlive the worker.
+  Worker(const proxy::Config* config, Health* health, TlsStore* tls);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -54,11 +55,13 @@ class Worker {
   static void OnNewClient(uv_stream_t* listener, int status);
   void Accept(Listener* listener);
 
-  void Connect(proxy::ServerId id, Role role, Outbox first_bytes);
+  void Connect(proxy::ServerId id, Role role, Outbox first_bytes,
+               std::unique_ptr<pool::TlsNegotiation> negotiation);
   void ConnectTo(Connection* connection, const sockaddr* address);
   static void OnResolved(uv_getaddrinfo_t* request, int status, addrinfo* addresses);
   static void OnConnected(uv_connect_t* request, int status);
   void OnConnectEnded(Connection* connection, int status);
+  void OnOpen(Connection* connection);
 
   static void OnAllocate(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
   static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
@@ -69,6 +72,7 @@ class Worker {
   static void OnSignal(uv_signal_t* signal, int number);
 
   void OnBytes(Connection* connection, std::string_view bytes);
+  void Deliver(Connection* connection, std::string_view bytes);
   void OnGone(Connection* connection, const Error& error);
   // Performs what the hub asks for, and writes what it has to say, until it is content.
   void Settle();
@@ -77,6 +81,7 @@ class Worker {
   Outbox* OutboxOf(Connection* connection);
   void Flush(Connection* connection);
   bool WriteNow(Connection* connection, Outbox* out);
+  void CountSent(const Connection* connection, size_t bytes);
   void UpdateReading(Connection* connection);
   bool WantsBytes(const Connection& connection);
   void End(Connection* connection, Outbox last);
@@ -86,14 +91,28 @@ class Worker {
   void FinishIfDrained();
   TimePoint Now() const;
 
+  // --- worker_tls.cc ---
+  std::unique_ptr<pool::TlsNegotiation> NewNegotiation(bool must_encrypt) const;
+  void Negotiate(Connection* connection, pool::TlsNegotiation::Step step);
+  void Reconnect(Connection* connection);
+  void GiveRefusal(Connection* connection);
+  void StartClientTls(Connection* connection, proxy::NetAction action);
+  void OnGuardedBytes(Connection* connection, std::string_view bytes);
+  void DeliverJudged(Connection* connection, std::string_view bytes);
+  void Pump(Connection* connection);
+  bool ShakeHands(Connection* connection);
+  bool FlushTls(Connection* connection, Outbox* plain);
+
   const proxy::Config* config_;
   Health* health_;
+  TlsStore* tls_;
   uv_loop_t loop_;
   uv_timer_t timer_;
   std::vector<std::unique_ptr<uv_signal_t>> signals_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   proxy::Hub hub_;
   std::vector<char> read_buffer_;
+  std::vector<char> tls_buffer_;  // for decrypted bytes; empty as long as there is no TLS
 
   std::unordered_map<uint64_t, Connection*> clients_;
   std::unordered_map<uint64_t, Connection*> servers_;

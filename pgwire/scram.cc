@@ -114,8 +114,8 @@ Result<std::string> ScramClient::ClientFinal(std::string_view server_first) {
                  "Only with the server's own can the proxy log in without the password.", ""};
   }
 
-  const std::string client_final =
-      "c=" + ToBase64(Gs2Header(binding_.flag) + binding_.data) + ",r=" + std::string(parsed->nonce);
+  const std::string client_final = "c=" + ToBase64(Gs2Header(binding_.flag) + binding_.data) +
+                                   ",r=" + std::string(parsed->nonce);
   const std::string auth_message =
       client_first_bare_ + "," + std::string(server_first) + "," + client_final;
   ScramSecret proof;

@@ -66,8 +66,8 @@ class ScramClient {
 // 24 characters of fresh randomness for a nonce.
 std::string MakeScramNonce();
 
-// What pg_authid.rolpassword holds under md5: "md5" + md5(password + user). Empty, here and below, if
-// libcrypto has no MD5 (FIPS mode); the login is then refused.
+// What pg_authid.rolpassword holds under md5: "md5" + md5(password + user). Empty, here and below,
+// if libcrypto has no MD5 (FIPS mode); the login is then refused.
 std::string Md5Secret(std::string_view user, std::string_view password);
 // The answer to AuthenticationMD5Password: "md5" + md5(md5(password + user) + salt); from what is
 // stored, or from the password.

@@ -58,8 +58,9 @@ struct ScramKeys {
   ScramSecret server_key;
 };
 
-// PostgreSQL's form, pg_authid.rolpassword: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
-// with the last three in base64. nullopt for anything else.
+// PostgreSQL's form, pg_authid.rolpassword:
+// SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey> with the last three in base64. nullopt
+// for anything else.
 std::optional<ScramVerifier> ParseScramVerifier(std::string_view text);
 std::string FormatScramVerifier(const ScramVerifier& verifier);
 bool IsScramVerifier(std::string_view text);  // begins like one

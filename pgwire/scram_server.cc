@@ -52,7 +52,8 @@ Result<std::string_view> Take(std::string_view& rest, char name) {
                      FirstOf(rest) + "\".");
   }
   const auto value = TakeAttribute(rest, name);
-  if (!value) return Malformed(std::string("Expected character \"=\" for attribute \"") + name + "\".");
+  if (!value)
+    return Malformed(std::string("Expected character \"=\" for attribute \"") + name + "\".");
   return *value;
 }
 
@@ -184,7 +185,8 @@ Result<std::string> ScramServer::ServerFinal(std::string_view client_final) {
   if (!binding.ok()) return binding.error();
   if (*binding != ToBase64(ChannelBinding())) {
     if (!gs2_header_.starts_with('p')) {
-      return ProtocolViolation("unexpected SCRAM channel-binding attribute in client-final-message");
+      return ProtocolViolation(
+          "unexpected SCRAM channel-binding attribute in client-final-message");
     }
     return Error{"28000", "SCRAM channel binding check failed", "", ""};
   }
@@ -209,11 +211,9 @@ Result<std::string> ScramServer::ServerFinal(std::string_view client_final) {
   }
 
   // Without the comma in front of the proof.
-  const std::string auth_message =
-      client_first_bare_ + "," + server_first_ + "," +
-      std::string(without_proof.substr(0, without_proof.size() - 1));
-  const bool proved =
-      CheckScramProof(verifier_.stored_key, auth_message, *proof, keys_.client_key);
+  const std::string auth_message = client_first_bare_ + "," + server_first_ + "," +
+                                   std::string(without_proof.substr(0, without_proof.size() - 1));
+  const bool proved = CheckScramProof(verifier_.stored_key, auth_message, *proof, keys_.client_key);
   if (!proved || doomed_) return Error{"28P01", "", "", ""};
   keys_.iterations = verifier_.iterations;
   keys_.salt = verifier_.salt;

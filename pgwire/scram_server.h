@@ -1,6 +1,7 @@
 // The server's side of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677), with PostgreSQL's
 // rules and wording (auth-scram.c): the user of the message is ignored, an authorization identity
-// and mandatory extensions are refused, tls-server-end-point (RFC 5929) is the only channel binding.
+// and mandatory extensions are refused, tls-server-end-point (RFC 5929) is the only channel
+// binding.
 //
 // Judges a client by a verifier. A user that does not exist is given one that nothing fits
 // (`doomed`), so that the exchange takes the same way and the same time for either.

@@ -16,8 +16,8 @@ struct LoginSecret {
   LoginSecret() = default;
   LoginSecret(std::string the_password) : password(std::move(the_password)) {}  // NOLINT
 
-  SecretString password;                 // answers every question
-  SecretString md5;                      // as stored: answers AuthenticationMD5Password
+  SecretString password;                   // answers every question
+  SecretString md5;                        // as stored: answers AuthenticationMD5Password
   std::optional<pgwire::ScramKeys> scram;  // answers SCRAM by the verifier that they are of
 
   bool empty() const { return password.empty() && md5.empty() && !scram; }

@@ -25,13 +25,8 @@ bool Offers(std::string_view mechanisms, std::string_view wanted) {
 
 }  // namespace
 
-OwnLogin::OwnLogin(pgwire::StartupMessage startup, LoginSecret secret,
-                   const TransportSecurity& transport, LoginPolicy policy)
-    : startup_(std::move(startup)),
-      secret_(std::move(secret)),
-      encrypted_(transport.encrypted),
-      endpoint_hash_(transport.endpoint_hash),
-      policy_(std::move(policy)) {}
+OwnLogin::OwnLogin(pgwire::StartupMessage startup, LoginSecret secret, LoginPolicy policy)
+    : startup_(std::move(startup)), secret_(std::move(secret)), policy_(std::move(policy)) {}
 
 void OwnLogin::Start(Outbox& out) const {
   out.Emit([&](std::string& to) { startup_.Encode(to); });
@@ -45,11 +40,12 @@ Error OwnLogin::NoSecret() const {
           secret_.empty() ? "" : "What it has answers other methods only.", ""};
 }
 
-Result<bool> OwnLogin::OnAuthentication(std::string_view body, Outbox& out) {
+Result<bool> OwnLogin::OnAuthentication(std::string_view body, const TransportSecurity& transport,
+                                        Outbox& out) {
   const Result<pgwire::Authentication> message = pgwire::Authentication::Decode(body);
   if (!message.ok()) return message.error();
   const bool challenged = std::exchange(challenged_, true);
-  const bool is_private = encrypted_ || policy_.local_server;
+  const bool is_private = transport.encrypted || policy_.local_server;
   if (const auto refused = policy_.require.Check(message->request, challenged, is_private)) {
     return *refused;
   }
@@ -63,10 +59,11 @@ Result<bool> OwnLogin::OnAuthentication(std::string_view body, Outbox& out) {
         "channel binding required, but server authenticated client without channel binding", "",
         ""};
   }
-  return Answer(*message, out);
+  return Answer(*message, transport, out);
 }
 
-Result<bool> OwnLogin::Answer(const pgwire::Authentication& message, Outbox& out) {
+Result<bool> OwnLogin::Answer(const pgwire::Authentication& message,
+                              const TransportSecurity& transport, Outbox& out) {
   using Request = pgwire::AuthenticationRequest;
   switch (message.request) {
     case Request::kOk:
@@ -79,15 +76,14 @@ Result<bool> OwnLogin::Answer(const pgwire::Authentication& message, Outbox& out
     case Request::kMd5Password: {
       const std::string* user = startup_.Find("user");
       const std::string secret =
-          secret_.password.empty()
-              ? std::string(secret_.md5.view())
-              : pgwire::Md5Secret(user ? *user : "", secret_.password.view());
+          secret_.password.empty() ? std::string(secret_.md5.view())
+                                   : pgwire::Md5Secret(user ? *user : "", secret_.password.view());
       if (secret.empty()) return NoSecret();
       SendPassword(out, pgwire::Md5Answer(secret, message.data));
       return true;
     }
     case Request::kSasl:
-      return OnSasl(message.data, out);
+      return OnSasl(message.data, transport, out);
     case Request::kSaslContinue: {
       if (!scram_) return Error{"28000", "unexpected SASL challenge from the server", "", ""};
       const Result<std::string> answer = scram_->ClientFinal(message.data);
@@ -109,9 +105,10 @@ Result<bool> OwnLogin::Answer(const pgwire::Authentication& message, Outbox& out
   }
 }
 
-Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, Outbox& out) {
-  const bool can_bind =
-      encrypted_ && !endpoint_hash_.empty() && policy_.binding != ChannelBinding::kDisable;
+Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, const TransportSecurity& transport,
+                              Outbox& out) {
+  const bool can_bind = transport.encrypted && !transport.endpoint_hash.empty() &&
+                        policy_.binding != ChannelBinding::kDisable;
   const bool binds = can_bind && Offers(mechanisms, pgwire::kScramSha256Plus);
   if (!binds && policy_.binding == ChannelBinding::kRequire) {
     return Error{"28000",
@@ -125,7 +122,7 @@ Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, Outbox& out) {
   }
   pgwire::ScramBinding binding;
   if (binds) {
-    binding = {pgwire::ScramBinding::Flag::kBound, endpoint_hash_};
+    binding = {pgwire::ScramBinding::Flag::kBound, transport.endpoint_hash};
   } else if (can_bind) {
     binding.flag = pgwire::ScramBinding::Flag::kOffered;
   }

@@ -24,16 +24,17 @@ Result<RequireAuth> ParseRequireAuth(std::string_view text) {
     std::string_view method = text.substr(begin, end - begin);
     begin = end + 1;
     if (method.starts_with('!') != negated) {
-      return Error{"F0000",
-                   "expected a ! in front of all methods or of none, got " + Quoted(text), "", ""};
+      return Error{"F0000", "expected a ! in front of all methods or of none, got " + Quoted(text),
+                   "", ""};
     }
     if (negated) method.remove_prefix(1);
     const bool known = method == "password" || method == "md5" || method == "gss" ||
                        method == "sspi" || method == "scram-sha-256" || method == "none";
     if (!known) {
-      return Error{"F0000", "expected " + std::string(kMethods) + ", several with commas, got " +
-                                Quoted(method),
-                   "", ""};
+      return Error{
+          "F0000",
+          "expected " + std::string(kMethods) + ", several with commas, got " + Quoted(method), "",
+          ""};
     }
     if (!named.insert(method).second) {
       return Error{"F0000", "expected each method once, got " + Quoted(text), "", ""};
@@ -50,10 +51,10 @@ std::optional<Error> RequireAuth::Check(pgwire::AuthenticationRequest request, b
                                         bool private_channel) const {
   using Request = pgwire::AuthenticationRequest;
   const auto refuse = [this](std::string_view reason) {
-    return Error{"28000",
-                 "authentication method requirement " + Quoted(text) +
-                     " failed: " + std::string(reason),
-                 "", "require_auth says what the server may ask for."};
+    return Error{
+        "28000",
+        "authentication method requirement " + Quoted(text) + " failed: " + std::string(reason), "",
+        "require_auth says what the server may ask for."};
   };
   switch (request) {
     case Request::kOk:
@@ -62,9 +63,9 @@ std::optional<Error> RequireAuth::Check(pgwire::AuthenticationRequest request, b
     case Request::kCleartextPassword:
       if (!password) return refuse("server requested a cleartext password");
       if (text.empty() && !private_channel) {
-        return Error{"28000", "the server requested a cleartext password over a network without TLS",
-                     "The password has not been sent.",
-                     "Name password in require_auth if it may be."};
+        return Error{
+            "28000", "the server requested a cleartext password over a network without TLS",
+            "The password has not been sent.", "Name password in require_auth if it may be."};
       }
       return std::nullopt;
     case Request::kMd5Password:

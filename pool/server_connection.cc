@@ -63,7 +63,7 @@ void ServerConnection::MoveTo(ServerState state) {
 }
 
 void ServerConnection::StartOwnLogin(LoginSecret secret, LoginPolicy policy) {
-  login_.emplace(startup_, std::move(secret), transport, std::move(policy));
+  login_.emplace(startup_, std::move(secret), std::move(policy));
   login_->Start(out);
 }
 
@@ -125,7 +125,7 @@ ServerConnection::Event ServerConnection::OnMessage(char type, std::string_view 
 ServerConnection::Event ServerConnection::OnLoginMessage(char type, std::string_view body) {
   switch (type) {
     case backend::kAuthentication: {
-      const Result<bool> answered = login_->OnAuthentication(body, out);
+      const Result<bool> answered = login_->OnAuthentication(body, transport, out);
       return answered.ok() ? Event::kNone : Fail(answered.error());
     }
     case backend::kBackendKeyData: {

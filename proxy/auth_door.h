@@ -1,10 +1,10 @@
-// How clients that the proxy has judged get in: what they are told of the server is what it told the
-// proxy's own login with the same startup packet, as long as that still holds. So a storm of logins
-// costs the server one.
+// How clients that the proxy has judged get in: what they are told of the server is what it told
+// the proxy's own login with the same startup packet, as long as that still holds. So a storm of
+// logins costs the server one.
 //
 // A door stands for one startup packet. It is open while a server connection of its pool lives that
-// logged in under the catalog and the configuration of now: roles, grants and ALTER ROLE ... SET that
-// have changed since ask for a new login, which shuts out whom the server would.
+// logged in under the catalog and the configuration of now: roles, grants and ALTER ROLE ... SET
+// that have changed since ask for a new login, which shuts out whom the server would.
 
 #ifndef PGSIDECAR_PROXY_AUTH_DOOR_H_
 #define PGSIDECAR_PROXY_AUTH_DOOR_H_

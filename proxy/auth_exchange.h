@@ -56,9 +56,9 @@ class AuthExchange {
   AuthMethod method_;
   std::string user_;
   std::shared_ptr<const UserSecret> secret_;
-  std::string salt_;                           // of md5
-  std::optional<pgwire::ScramServer> scram_;   // of SCRAM
-  bool challenged_ = false;                    // SCRAM's first message has been answered
+  std::string salt_;                          // of md5
+  std::optional<pgwire::ScramServer> scram_;  // of SCRAM
+  bool challenged_ = false;                   // SCRAM's first message has been answered
   pool::LoginSecret gained_;
 };
 

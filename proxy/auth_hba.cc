@@ -109,13 +109,13 @@ std::optional<Error> ReadNames(const Field& field, bool of_databases, HbaRule::N
       names.same_user = true;
     } else if (of_databases && token.Is("replication")) {
       names.replication = true;
-    } else if (!token.quoted && (token.text.starts_with('/') || token.text.starts_with('@') ||
-                                 token.text.starts_with('+') ||
-                                 (of_databases && (token.text == "samerole" ||
-                                                   token.text == "samegroup")))) {
-      return Expected(of_databases ? "a database's name, all, sameuser or replication"
-                                   : "a user's name or all",
-                      token.text);
+    } else if (!token.quoted &&
+               (token.text.starts_with('/') || token.text.starts_with('@') ||
+                token.text.starts_with('+') ||
+                (of_databases && (token.text == "samerole" || token.text == "samegroup")))) {
+      return Expected(
+          of_databases ? "a database's name, all, sameuser or replication" : "a user's name or all",
+          token.text);
     } else {
       names.names.push_back(token.text);
     }
@@ -343,7 +343,8 @@ Result<std::vector<HbaRule>> ReadHba(std::string_view text, const std::string& p
   std::vector<HbaRule> rules;
   for (const Line& line : CutLines(text)) {
     const auto wrong = [&](const Error& error) {
-      return Error{"F0000", path + ":" + std::to_string(line.number) + ": " + error.message, "", ""};
+      return Error{"F0000", path + ":" + std::to_string(line.number) + ": " + error.message, "",
+                   ""};
     };
     const Result<std::vector<Field>> fields = CutFields(line.text);
     if (!fields.ok()) return wrong(fields.error());

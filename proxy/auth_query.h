@@ -1,5 +1,5 @@
-// Asks the server for users' secrets: PgBouncer's auth_query, on a connection of the proxy's own that
-// is opened when it is first needed. The name is a parameter, never text of the query, and
+// Asks the server for users' secrets: PgBouncer's auth_query, on a connection of the proxy's own
+// that is opened when it is first needed. The name is a parameter, never text of the query, and
 // search_path is fixed, so that nobody's objects stand in front of PostgreSQL's.
 //
 // Answers are remembered for auth_query_ttl, also that there is no such user; that the server could

@@ -19,7 +19,7 @@ namespace pgsidecar::proxy {
 
 struct UserSecret {
   SecretString plain;
-  SecretString md5;                              // with its prefix
+  SecretString md5;                               // with its prefix
   std::optional<pgwire::ScramVerifier> verifier;  // also of a plain one, once it is derived
   // The user exists and has no password: nothing that he says is right.
   bool empty() const { return plain.empty() && md5.empty() && !verifier; }

@@ -113,8 +113,8 @@ std::optional<Error> ReadRequire(const Config& config, AuthSettings* auth) {
 
 // Every user of the console needs a secret, unless something else judges.
 std::optional<AuthSettingsError> ReadConsoleUsers(const Config& config, AuthSettings* auth) {
-  const bool by_secret = auth->method && *auth->method != AuthMethod::kTrust &&
-                         *auth->method != AuthMethod::kCert;
+  const bool by_secret =
+      auth->method && *auth->method != AuthMethod::kTrust && *auth->method != AuthMethod::kCert;
   for (const auto& [setting, text, names] :
        {std::tuple("admin_users", &config.admin_users, &auth->admins),
         std::tuple("stats_users", &config.stats_users, &auth->stats)}) {
@@ -191,12 +191,17 @@ std::optional<AuthSettingsError> ReadAuthSettings(
   if (auth->method == AuthMethod::kTrust && !config.accept_unauthenticated) {
     for (const ListenAddress& address : config.listen) {
       if (IsLoopback(address.host)) continue;
-      return AuthSettingsError{
-          "auth_type",
-          Expected("listeners of this machine only with auth_type = trust, or "
-                   "accept_unauthenticated = on",
-                   address.host)};
+      return AuthSettingsError{"auth_type",
+                               Expected("listeners of this machine only with auth_type = trust, or "
+                                        "accept_unauthenticated = on",
+                                        address.host)};
     }
+  }
+  if (auth->method == AuthMethod::kCert &&
+      (config.client_tls_sslmode == TlsMode::kDisable || config.client_tls_ca_file.empty())) {
+    return AuthSettingsError{
+        "auth_type",
+        Expected("client_tls_cert_file and client_tls_ca_file with auth_type = cert", "none")};
   }
   if (auto error = ReadUsers(config, auth)) return AuthSettingsError{"auth_file", *error};
   if (!config.auth_hba_file.empty()) {
@@ -212,8 +217,7 @@ std::optional<AuthSettingsError> ReadAuthSettings(
     DeriveVerifier(config.upstream.user, &secret);
     auth->upstream = std::make_shared<const UserSecret>(std::move(secret));
   }
-  const bool asks =
-      config.auth_file.empty() || given("auth_query") || given("auth_user");
+  const bool asks = config.auth_file.empty() || given("auth_query") || given("auth_user");
   if (asks) auth->query = config.auth_query;
   auth->query_user = config.auth_user.empty() ? config.upstream.user : config.auth_user;
   if (auto error = ReadRequire(config, auth)) return AuthSettingsError{"require_auth", *error};

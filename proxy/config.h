@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/transport.h"
 #include "proxy/auth_settings.h"
 #include "proxy/cache_policy.h"
 #include "proxy/rules.h"
@@ -65,6 +66,13 @@ struct Config {
   uint32_t max_client_logins = 5000;  // under way at once
   // What all this comes to, its files read.
   std::shared_ptr<const AuthSettings> auth = std::make_shared<const AuthSettings>();
+
+  // TLS to clients, in PgBouncer's names. Without a certificate there is none.
+  TlsMode client_tls_sslmode = TlsMode::kDisable;  // kPrefer if nobody says, and a certificate is
+  std::string client_tls_cert_file;
+  std::string client_tls_key_file;
+  std::string client_tls_ca_file;  // who may vouch for a client's certificate
+  std::string client_tls_min_protocol = "TLSv1.2";
 
   Consistency consistency = Consistency::kSession;
   Duration ttl = std::chrono::minutes(5);

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kLogLevels = {"debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
+constexpr std::array<std::string_view, 2> kTlsProtocols = {"TLSv1.2", "TLSv1.3"};
 
 constexpr std::array<std::string_view, 7> kAuthTypes = {
     "passthrough", "scram-sha-256", "md5", "plain", "cert", "trust", "hba"};
@@ -34,12 +35,14 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"accept_unauthenticated", &Config::accept_unauthenticated,
      "let clients of other machines in when the server, or auth_type trust, asks them for nothing"},
     {"auth_type", Choice{&Config::auth_type, kAuthTypes},
-     "who judges a login: passthrough (the server), or the proxy by scram-sha-256, md5, plain, cert, "
+     "who judges a login: passthrough (the server), or the proxy by scram-sha-256, md5, plain, "
+     "cert, "
      "trust or the rules of hba"},
     {"auth_file", &Config::auth_file, "users and their secrets, in PgBouncer's format"},
     {"auth_hba_file", &Config::auth_hba_file, "rules for auth_type hba, in pg_hba.conf's format"},
     {"auth_query", &Config::auth_query,
-     "asks the server for name and secret of user $1; without auth_file, or if given; empty: never"},
+     "asks the server for name and secret of user $1; without auth_file, or if given; empty: "
+     "never"},
     {"auth_user", &Config::auth_user, "as whom auth_query is run; the upstream's user by default"},
     {"auth_query_ttl", &Config::auth_query_ttl, "how long an answer of auth_query is remembered"},
     {"require_auth", &Config::require_auth,
@@ -51,6 +54,16 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"stats_users", &Config::stats_users, "who may only look at it"},
     {"max_client_logins", &Config::max_client_logins, "client logins under way at once", 1,
      1'000'000},
+    {"client_tls_sslmode", &Config::client_tls_sslmode,
+     "TLS to clients: disable, allow, prefer, require, verify-ca or verify-full; prefer if a "
+     "certificate is given"},
+    {"client_tls_cert_file", &Config::client_tls_cert_file,
+     "the certificate that clients are shown, with its chain (PEM)"},
+    {"client_tls_key_file", &Config::client_tls_key_file, "the private key of that certificate"},
+    {"client_tls_ca_file", &Config::client_tls_ca_file,
+     "the root certificates that clients' certificates are checked against"},
+    {"client_tls_min_protocol", Choice{&Config::client_tls_min_protocol, kTlsProtocols},
+     "TLSv1.2 or TLSv1.3"},
     {"consistency", &Config::consistency, "what a cached read promises: session or ttl"},
     {"ttl", &Config::ttl, "the oldest answer served from the cache; lifts max_foreign_staleness",
      kMillisecond},
@@ -159,6 +172,7 @@ std::string TypeName(const Setting& setting) {
     std::string operator()(std::optional<ListenAddress> Config::*) { return "HOST:PORT"; }
     std::string operator()(Consistency Config::*) { return "LEVEL"; }
     std::string operator()(CacheMode Config::*) { return "on|off|verify|observe"; }
+    std::string operator()(TlsMode Config::*) { return "SSLMODE"; }
     std::string operator()(bool Config::*) { return "on|off"; }
     std::string operator()(Duration Config::*) { return "DURATION"; }
     std::string operator()(size_t Config::*) { return "SIZE"; }

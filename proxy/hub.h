@@ -43,15 +43,19 @@ using pool::ServerId;
 // What net/ has to do.
 struct NetAction {
   enum class Kind : uint8_t {
-    kConnectServer,  // open a socket to the upstream for server `id`: OnServerConnected or
-                     // ...Failed
-    kCloseServer,    // close the socket of server `id` once `last_bytes` are written
-    kCloseClient,    // close the socket of client `id` once `last_bytes` are written
-    kSendCancel,     // send `last_bytes` on a socket of its own to the upstream: OnCancelSent(id)
+    kConnectServer,   // open a socket to the upstream for server `id`: OnServerConnected or
+                      // ...Failed
+    kCloseServer,     // close the socket of server `id` once `last_bytes` are written
+    kCloseClient,     // close the socket of client `id` once `last_bytes` are written
+    kSendCancel,      // send `last_bytes` on a socket of its own to the upstream: OnCancelSent(id)
+    kStartTls,        // write `last_bytes` to client `id`, then be the server of a TLS handshake:
+                      // OnClientSecured, or OnClientGone
+    kStartDirectTls,  // the same, but `last_bytes` are the first that have come from the client
   };
   Kind kind;
   uint64_t id;
   Outbox last_bytes;
+  bool encrypt = false;  // of kSendCancel: over TLS, as what it cancels
 };
 
 class Hub {
@@ -66,10 +70,16 @@ class Hub {
   // --- inputs ---
   ClientId OnClientOpened(bool trusted_listener, std::string peer, TimePoint now);
   void OnClientBytes(ClientId id, std::string_view bytes, TimePoint now);
+  // The TLS that was asked for is up.
+  void OnClientSecured(ClientId id, TransportSecurity transport, TimePoint now);
   void OnClientGone(ClientId id, TimePoint now);
   // What the session had to say has been written.
   void OnClientDrained(ClientId id, TimePoint now);
-  void OnServerConnected(ServerId id, TimePoint now);
+  // The socket is open, and TLS up or left out as the upstream's sslmode has it.
+  void OnServerConnected(ServerId id, TimePoint now, TransportSecurity transport = {});
+  // The server has refused the startup packet, nobody has been told, and a socket has been opened
+  // another way, over which it is asked again.
+  void OnServerReconnected(ServerId id, TransportSecurity transport);
   void OnServerConnectFailed(ServerId id, const Error& error, TimePoint now);
   void OnServerBytes(ServerId id, std::string_view bytes, TimePoint now);
   // `error` by value: it may be the connection's own, which ends here.
@@ -82,6 +92,10 @@ class Hub {
   void CountSent(uint64_t to_clients, uint64_t to_servers) {
     statistics_.bytes_to_clients += to_clients;
     statistics_.bytes_to_servers += to_servers;
+  }
+  // A handshake over which no login could begin.
+  void CountTlsFailure(bool of_client) {
+    ++(of_client ? statistics_.client_tls_failures : statistics_.server_tls_failures);
   }
   // Ends every session now.
   void EndAll(TimePoint now);
@@ -131,6 +145,7 @@ class Hub {
   void SettleOne(Session* session, TimePoint now);
   void Perform(Session* session, Action action, TimePoint now);
   void EndSession(Session* session);
+  void KeepTransport(pool::ServerConnection* server, TransportSecurity transport);
 
   // --- hub_auth.cc: logins that the proxy judges ---
   void FindSecret(Session* session, TimePoint now);

@@ -65,7 +65,8 @@ pool::LoginSecret Hub::SecretFor(const std::string& user) const {
 void Hub::StartOwnLogin(ServerConnection* server) {
   server->MoveTo(ServerState::kLoggingIn);
   server->StartOwnLogin(SecretFor(UserOf(server->startup())),
-                        {.require = config_->auth->require,
+                        {.binding = config_->upstream.tls.channel_binding,
+                         .require = config_->auth->require,
                          .local_server = IsLoopback(config_->upstream.host)});
   TouchServer(server->id());
 }

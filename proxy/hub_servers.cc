@@ -266,9 +266,10 @@ void Hub::KeepOrphans(Session* session, const ServerConnection& server) {
 
 // --- servers ---
 
-void Hub::OnServerConnected(ServerId id, TimePoint now) {
+void Hub::OnServerConnected(ServerId id, TimePoint now, TransportSecurity transport) {
   ServerConnection* server = FindServer(id);
   if (server == nullptr) return;
+  KeepTransport(server, std::move(transport));
   if (Session* session = FindSession(server->client)) {
     session->OnLoginServer(server, now);
     return Settle(session, now);
@@ -278,6 +279,20 @@ void Hub::OnServerConnected(ServerId id, TimePoint now) {
   if (wanted) return StartOwnLogin(server);
   CloseServer(server, now);
   NextLogin(now);
+}
+
+void Hub::KeepTransport(ServerConnection* server, TransportSecurity transport) {
+  if (transport.encrypted) ++statistics_.server_tls_handshakes;
+  if (transport.resumed) ++statistics_.server_tls_resumptions;
+  server->transport = std::move(transport);
+}
+
+void Hub::OnServerReconnected(ServerId id, TransportSecurity transport) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  KeepTransport(server, std::move(transport));
+  server->out.Emit([&](std::string& to) { server->startup().Encode(to); });
+  TouchServer(id);
 }
 
 void Hub::OnServerConnectFailed(ServerId id, const Error& error, TimePoint now) {
@@ -388,7 +403,8 @@ void Hub::SendCancel(ServerConnection* server) {
   bytes.Emit([&](std::string& to) {
     pgwire::CancelRequest{server->pid, server->cancel_key}.Encode(to);
   });
-  actions_.push_back({NetAction::Kind::kSendCancel, server->id(), std::move(bytes)});
+  actions_.push_back(
+      {NetAction::Kind::kSendCancel, server->id(), std::move(bytes), server->transport.encrypted});
 }
 
 // The cancel request has been taken by the server: what it hits, it has hit.

@@ -74,8 +74,7 @@ void Session::NegotiateProtocol() {
   if (unrecognized.empty() && startup_.protocol <= pgwire::kProtocol32) return;
   startup_.protocol = std::min(startup_.protocol, pgwire::kProtocol32);
   client_out.Emit([&](std::string& to) {
-    pgwire::NegotiateProtocolVersion{startup_.protocol,
-                                     {unrecognized.begin(), unrecognized.end()}}
+    pgwire::NegotiateProtocolVersion{startup_.protocol, {unrecognized.begin(), unrecognized.end()}}
         .Encode(to);
   });
 }
@@ -83,9 +82,9 @@ void Session::NegotiateProtocol() {
 void Session::OnSecret(std::shared_ptr<const UserSecret> secret, std::string_view random,
                        TimePoint now) {
   if (state_ != SessionState::kLoggingIn || exchange_ != nullptr) return;
-  exchange_ = std::make_unique<AuthExchange>(
-      auth_method_, std::string(ValueOf(startup_, "user")), std::move(secret),
-      shared_.config->auth->mock_md5, random, transport().endpoint_hash);
+  exchange_ = std::make_unique<AuthExchange>(auth_method_, std::string(ValueOf(startup_, "user")),
+                                             std::move(secret), shared_.config->auth->mock_md5,
+                                             random, transport().endpoint_hash);
   exchange_->Start(client_out);
   Process({}, now);
 }
@@ -95,8 +94,7 @@ void Session::ProcessExchange(std::string_view& input) {
   while (state_ == SessionState::kLoggingIn && exchange_ != nullptr && !judged_) {
     if (input.empty()) return;
     if (input.front() != frontend::kPassword) {
-      return RefuseLogin(
-          {"08P01", "expected password response, got another message type", "", ""});
+      return RefuseLogin({"08P01", "expected password response, got another message type", "", ""});
     }
     pgwire::FrameHeader header;
     Error error;
@@ -161,8 +159,8 @@ void Session::EnterConsole() {
   SendReady();
 }
 
-void Session::OnEntered(pool::Pool* pool, Database* database, const LoginState& login,
-                        uint32_t pid, std::string cancel_key, TimePoint now) {
+void Session::OnEntered(pool::Pool* pool, Database* database, const LoginState& login, uint32_t pid,
+                        std::string cancel_key, TimePoint now) {
   pool_ = pool;
   database_ = database;
   pid_ = pid;
@@ -187,8 +185,7 @@ std::optional<Error> Session::CheckRelayed(pgwire::AuthenticationRequest request
   if (auto refused = config.auth->require.Check(request, challenged_, private_server)) {
     return refused;
   }
-  const bool private_client =
-      trusted_listener_ || transport().encrypted || config.accept_cleartext;
+  const bool private_client = trusted_listener_ || transport().encrypted || config.accept_cleartext;
   if (request != pgwire::AuthenticationRequest::kCleartextPassword || private_client) {
     return std::nullopt;
   }

@@ -1,6 +1,6 @@
 // Fuzzes what the proxy reads when it judges logins. The first byte says what the rest is: U an
-// auth_file, H an auth_hba_file, R a require_auth, else the messages of a client, cut at 0x1e, in an
-// exchange of the method that the byte names (p, m, s; x: SCRAM with channel binding).
+// auth_file, H an auth_hba_file, R a require_auth, else the messages of a client, cut at 0x1e, in
+// an exchange of the method that the byte names (p, m, s; x: SCRAM with channel binding).
 
 #include <cstddef>
 #include <cstdint>

@@ -43,7 +43,8 @@ TEST(RequireAuthTest, APasswordInClearOverANetworkHasToBeNamed) {
 }
 
 TEST(RequireAuthTest, WhatIsNotAList) {
-  for (const char* text : {",", "scram", "md5,", "!", "md5,!none", "!md5,none", "md5,md5", " md5"}) {
+  for (const char* text :
+       {",", "scram", "md5,", "!", "md5,!none", "!md5,none", "md5,md5", " md5"}) {
     EXPECT_TRUE(Allowed(text).starts_with("expected ")) << text;
   }
 }

@@ -78,8 +78,8 @@ std::string LogIn(AuthMethod method, Kind kind, std::string_view password, bool 
     outcome = exchange.OnMessage(PasswordBody(password), out);
   } else if (asked.request == AuthenticationRequest::kMd5Password) {
     way = "md5 ";
-    outcome = exchange.OnMessage(
-        PasswordBody(pgwire::Md5Password("user", password, asked.data)), out);
+    outcome =
+        exchange.OnMessage(PasswordBody(pgwire::Md5Password("user", password, asked.data)), out);
   } else {
     way = "scram ";
     pgwire::ScramClient client(password, "abcdefghijklmnopqr");

@@ -22,13 +22,14 @@ std::string UserlistError(std::string_view text) {
 }
 
 TEST(UserlistTest, EachKindOfSecret) {
-  const auto users = ReadUserlist(std::string("; comment\n# another\n\n  \t\n"
-                                              "\"plain\" \"pass\"\r\n"
-                                              "  \"md5\"\t \"md5d41d8cd98f00b204e9800998ecf8427e\" more\n"
-                                              "\"almost\" \"md5d41d8cd98f00b204e9800998ecf8427\"\n"
-                                              "\"scram\" \"") +
-                                      kVerifier + "\"\n\"none\" \"\"\n\"a \"\"b\"\"\" \"c\"\"d\"",
-                                  "users");
+  const auto users =
+      ReadUserlist(std::string("; comment\n# another\n\n  \t\n"
+                               "\"plain\" \"pass\"\r\n"
+                               "  \"md5\"\t \"md5d41d8cd98f00b204e9800998ecf8427e\" more\n"
+                               "\"almost\" \"md5d41d8cd98f00b204e9800998ecf8427\"\n"
+                               "\"scram\" \"") +
+                       kVerifier + "\"\n\"none\" \"\"\n\"a \"\"b\"\"\" \"c\"\"d\"",
+                   "users");
   ASSERT_TRUE(users.ok()) << users.error().message;
   ASSERT_EQ(users->size(), 6U);
   EXPECT_EQ(users->at("plain")->plain.view(), "pass");
@@ -48,10 +49,12 @@ TEST(UserlistTest, BadLines) {
       {"\"user\"\"secret\"", "users:1: expected a blank between user and secret"},
       {"\"\" \"secret\"", "users:1: expected a user's name"},
       {"\"user\" secret", "users:1: expected a secret in double quotes, as in \"user\" \"secret\""},
-      {"\"user\" \"secret", "users:1: expected a secret in double quotes, as in \"user\" \"secret\""},
+      {"\"user\" \"secret",
+       "users:1: expected a secret in double quotes, as in \"user\" \"secret\""},
       {"\"u\" \"1\"\n\"u\" \"2\"", "users:2: expected each user once"},
       {"\"u\" \"SCRAM-SHA-256$4096:bad\"",
-       "users:1: expected a verifier SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key> of "
+       "users:1: expected a verifier SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key> "
+       "of "
        "at most 1000000 iterations"},
       {std::string("\"u\" \"a\0b\"", 9), "users:1: expected a secret without zero bytes"},
   };
@@ -99,7 +102,7 @@ TEST(HbaTest, FirstMatchHolds) {
       "# comment\n"
       "local all all trust\n"
       "host all all 10.0.0.0/8 reject # trailing\n"
-      "host d,\"all\" u , v 127.0.0.1/32 md5\n"
+      "host d,\"all\" u, v 127.0.0.1/32 md5\n"
       "host sameuser all 127.0.0.1 255.255.255.255 scram-sha-256\n"
       "host replication all samehost password\n"
       "hostssl all all 2001:db8::/32 cert\n"
@@ -159,7 +162,8 @@ TEST(HbaTest, BadLines) {
       {"host samerole all all trust", "expected a database's name"},
       {"host all all all peer", "expected a method: trust, reject"},
       {"host all all all md5 map=x", "expected clientcert=verify-ca"},
-      {"host all all all md5 clientcert=verify-ca", "expected clientcert in a line of type hostssl"},
+      {"host all all all md5 clientcert=verify-ca",
+       "expected clientcert in a line of type hostssl"},
       {"hostssl all all all md5 clientcert=1", "expected clientcert=verify-ca"},
       {"hostssl all all all cert clientcert=verify-ca", "expected clientcert=verify-full with"},
       {"host all all all cert", "expected method cert in a line of type hostssl"},

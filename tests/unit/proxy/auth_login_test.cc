@@ -108,8 +108,7 @@ TEST_F(AuthLoginTest, ThePoolComesBackByItself) {
   }
   ASSERT_EQ(ids.size(), 1U);
   world_.Kill(ids.front());
-  EXPECT_EQ(world_.Ask(client, "UPDATE branches SET bbalance = 5 WHERE bid = 1"),
-            "C:UPDATE 1 Z:I");
+  EXPECT_EQ(world_.Ask(client, "UPDATE branches SET bbalance = 5 WHERE bid = 1"), "C:UPDATE 1 Z:I");
 }
 
 TEST(AuthLimitsTest, LoginsUnderWayAreBounded) {

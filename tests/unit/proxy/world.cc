@@ -256,6 +256,10 @@ void World::Collect() {
         cancels.push_back({action.id, std::get<pgwire::CancelRequest>(*packet).pid});
         break;
       }
+      case Kind::kStartTls:
+      case Kind::kStartDirectTls:
+        hub->OnClientSecured(action.id, client_tls, now);
+        break;
     }
   }
   for (auto& [id, server] : servers) {

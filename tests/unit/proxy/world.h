@@ -124,6 +124,7 @@ class World {
 
   Config config;
   FakeDatabase database;
+  TransportSecurity client_tls{.encrypted = true};  // what a handshake with a client comes to
   TimePoint now{std::chrono::seconds(1000)};
   std::unique_ptr<Hub> hub;
   std::map<ServerId, Server> servers;
