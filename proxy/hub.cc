@@ -126,7 +126,6 @@ void Hub::SettleOne(Session* session, TimePoint now) {
   while (session->has_actions() || session->wants_console_answer()) {
     for (const Action action : session->TakeActions()) Perform(session, action, now);
     if (session->wants_console_answer()) {
-      logins_.erase(id);
       session->OnConsoleAnswer(
           RunConsole(*this, session->console_sql(), session->console_admin(), now), now);
     }
@@ -135,6 +134,7 @@ void Hub::SettleOne(Session* session, TimePoint now) {
     EndSession(session);
     return;
   }
+  if (session->state() == SessionState::kConsole) logins_.erase(id);
   if (session->server() != nullptr) TouchServer(session->server()->id());
   Touch(id);
 }
@@ -206,10 +206,10 @@ void Hub::OnTick(TimePoint now) {
   TickWatches(now);
   TickAuth(now);
   TrimPools(now);
-  TrimDoors();
   if (now >= next_sweep_) {
     next_sweep_ = now + config_->sweep_interval;
     store_.Sweep(now);
+    TrimDoors();
   }
   std::vector<ClientId> ids;
   ids.reserve(sessions_.size());

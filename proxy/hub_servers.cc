@@ -116,7 +116,10 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
   Door* door = DoorOf(*server);
   if (server->pool == nullptr) {
     pool->Adopt(server);
-    if (!server->challenged || !SecretFor(pool->user()).empty()) pool->can_log_in = true;
+    // The URL's password is relied on once the proxy itself has come in by it.
+    const bool proven = pool->user() != config_->upstream.user || watches_.front()->connected();
+    const bool known = proven && !SecretFor(pool->user()).empty();
+    if (!server->challenged || known) pool->can_log_in = true;
   } else if (server->pool != pool) {
     // Opened for a pool whose settings have changed in between: so would be any other.
     pool::Pool* opened_for = server->pool;
