@@ -38,10 +38,11 @@ constexpr std::array kSettings = std::to_array<Setting>({
      "who judges a login: passthrough (the server), or the proxy by scram-sha-256, md5, plain, "
      "cert, "
      "trust or the rules of hba"},
-    {"auth_file", &Config::auth_file, "users and their secrets, in PgBouncer's format"},
+    {"auth_file", &Config::auth_file,
+     "users and their passwords or verifiers, in PgBouncer's format"},
     {"auth_hba_file", &Config::auth_hba_file, "rules for auth_type hba, in pg_hba.conf's format"},
     {"auth_query", &Config::auth_query,
-     "asks the server for name and secret of user $1; without auth_file, or if given; empty: "
+     "asks the server for name and password of user $1; without auth_file, or if given; empty: "
      "never"},
     {"auth_user", &Config::auth_user, "as whom auth_query is run; the upstream's user by default"},
     {"auth_query_ttl", &Config::auth_query_ttl, "how long an answer of auth_query is remembered"},

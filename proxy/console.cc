@@ -31,7 +31,7 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
       {"client_login_failures_total", "Clients that the proxy judged and refused", true,
        s.login_failures},
       {"client_logins_under_way", "Clients that are not let in yet", false, hub.logins_under_way()},
-      {"auth_queries_total", "Secrets that auth_query has been run for", true, hub.auth_queries()},
+      {"auth_queries_total", "Users whom auth_query has been run for", true, hub.auth_queries()},
       {"client_tls_handshakes_total", "TLS handshakes with clients", true, s.client_tls_handshakes},
       {"client_tls_resumptions_total", "Of these, on an earlier session", true,
        s.client_tls_resumptions},
