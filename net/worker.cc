@@ -17,6 +17,8 @@ namespace pgsidecar::net {
 namespace {
 
 constexpr size_t kReadBufferBytes = size_t{64} * 1024;
+// What TLS itself may have to say to one that does not listen.
+constexpr size_t kMaxTlsBacklogBytes = size_t{64} * 1024;
 constexpr uint64_t kTickMs = 50;
 constexpr int kBacklog = 1024;
 // How long a client may take to read our last words.
@@ -549,6 +551,7 @@ void Worker::OnWritten(uv_write_t* request, int status) {
   const bool client = connection->role == Role::kClient;
   worker->CountSent(connection, bytes);
   worker->Flush(connection);
+  if (connection->tls != nullptr) worker->UpdateReading(connection);
   // The other side of the session may have been held back for this.
   if (!connection->ending && connection->role != Role::kCancel) {
     if (client) {
@@ -571,6 +574,8 @@ void Worker::OnWritten(uv_write_t* request, int status) {
 
 bool Worker::WantsBytes(const Connection& connection) {
   if (connection.ending) return connection.shut_down;  // to see the end; what comes is dropped
+  // Whoever makes TLS answer (by key updates) has to take the answers.
+  if (connection.tls != nullptr && connection.tls->out.bytes() > kMaxTlsBacklogBytes) return false;
   switch (connection.role) {
     case Role::kClient: {
       const proxy::Session* session = hub_.FindSession(connection.id);

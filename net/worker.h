@@ -100,6 +100,7 @@ class Worker {
   void OnGuardedBytes(Connection* connection, std::string_view bytes);
   void DeliverJudged(Connection* connection, std::string_view bytes);
   void Pump(Connection* connection);
+  void LogFailure(const Connection* connection);
   bool ShakeHands(Connection* connection);
   bool FlushTls(Connection* connection, Outbox* plain);
 

@@ -186,9 +186,18 @@ void Hub::LetIn(Session* session, const Door& door, TimePoint now) {
   ++database->clients;
   logins_.erase(session->id());
   TickWatches(now);
-  // The connection that the client will be given next, as far as that can be known.
-  const uint32_t pid = pool->idle().empty() ? door.login->pid : pool->idle().back()->pid;
-  session->OnEntered(pool, database, *door.login, pid, random_(door.login->cancel_key_bytes), now);
+  // The client's home is a connection that is nobody else's, as far as there is one.
+  const auto home = std::find_if(pool->idle().rbegin(), pool->idle().rend(),
+                                 [](const ServerConnection* idle) { return idle->home_of == 0; });
+  pool::ServerId server = 0;
+  uint32_t pid = door.login->pid;
+  if (home != pool->idle().rend()) {
+    (*home)->home_of = session->id();
+    server = (*home)->id();
+    pid = (*home)->pid;
+  }
+  session->OnEntered(pool, database, *door.login, server, pid,
+                     random_(door.login->cancel_key_bytes), now);
   Settle(session, now);
 }
 

@@ -159,10 +159,11 @@ void Session::EnterConsole() {
   SendReady();
 }
 
-void Session::OnEntered(pool::Pool* pool, Database* database, const LoginState& login, uint32_t pid,
-                        std::string cancel_key, TimePoint now) {
+void Session::OnEntered(pool::Pool* pool, Database* database, const LoginState& login,
+                        pool::ServerId home, uint32_t pid, std::string cancel_key, TimePoint now) {
   pool_ = pool;
   database_ = database;
+  last_server_ = home;
   pid_ = pid;
   cancel_key_ = std::move(cancel_key);
   told_parameters_ = login.parameters;
