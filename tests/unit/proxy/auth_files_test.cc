@@ -116,7 +116,7 @@ TEST(HbaTest, FirstMatchHolds) {
   EXPECT_EQ(Decide(rules, From("127.0.0.1", "w", "w")), "5 scram-sha-256");
   EXPECT_EQ(Decide(rules, From("127.0.0.1", "w", "d")), "none");
   EXPECT_EQ(Decide(rules, From("127.0.0.2")), "none");
-  EXPECT_EQ(Decide(rules, From("192.0.2.8", "u", "replication")), "9 trust");
+  EXPECT_EQ(Decide(rules, From("192.0.2.8", "u", "replication")), "10 trust");
   HbaRequest request = From("192.0.2.7");
   EXPECT_EQ(Decide(rules, request), "none");
   request.replication = true;
