@@ -2,7 +2,8 @@
 //
 // Of the idle connections a session gets the one that it used last, else one that is nobody's home,
 // else one that holds its settings already, else the one that was used last by anybody, so that the
-// surplus grows old and is closed; waiting clients are served first in, first out. A Pool decides nothing about sockets: it counts.
+// surplus grows old and is closed; waiting clients are served first in, first out. A Pool decides
+// nothing about sockets: it counts.
 //
 // Invariant: a waiter exists only while there is no idle connection that it could use.
 
@@ -31,7 +32,7 @@ struct LeaseWish {
   ServerId last = 0;       // that it has used last; 0: none
   bool only_last = false;  // what it needs is there and nowhere else
   bool uses_sequences = false;
-  SharedLabel label{};     // the settings that it has to find
+  SharedLabel label{};  // the settings that it has to find
 };
 
 class Pool {

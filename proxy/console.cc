@@ -175,20 +175,19 @@ LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
   for (const auto& [id, session] : hub.sessions()) {
     const std::string* user = session->startup().Find("user");
     const std::string* application = session->startup().Find("application_name");
-    rows.push_back({Count(id), Text(session->peer()), Text(session->transport().Summary()),
-                    user ? Value(*user) : Value(),
-                    session->database() ? Value(session->database()->name()) : Value(),
-                    application ? Value(*application) : Value(),
-                    Text(SessionStateName(session->state())),
-                    Text(session->in_transaction() ? "transaction"
-                         : session->busy()         ? "query"
-                                                   : "idle"),
-                    session->server() ? Count(session->server()->id()) : Value(),
-                    session->pin() == catalog::Pin::kNone ? Value() : Text(PinName(session->pin())),
-                    session->pin() == catalog::Pin::kNone ? Value()
-                                                          : Seconds(now - session->pinned_since()),
-                    session->bypass().empty() ? Value() : Text(session->bypass()),
-                    Seconds(now - session->connected_at())});
+    rows.push_back(
+        {Count(id), Text(session->peer()), Text(session->transport().Summary()),
+         user ? Value(*user) : Value(),
+         session->database() ? Value(session->database()->name()) : Value(),
+         application ? Value(*application) : Value(), Text(SessionStateName(session->state())),
+         Text(session->in_transaction() ? "transaction"
+              : session->busy()         ? "query"
+                                        : "idle"),
+         session->server() ? Count(session->server()->id()) : Value(),
+         session->pin() == catalog::Pin::kNone ? Value() : Text(PinName(session->pin())),
+         session->pin() == catalog::Pin::kNone ? Value() : Seconds(now - session->pinned_since()),
+         session->bypass().empty() ? Value() : Text(session->bypass()),
+         Seconds(now - session->connected_at())});
   }
   return Show({"id", "addr", "tls", "user", "database", "application_name", "state", "activity",
                "server_id", "pinned_because", "pinned_seconds", "bypass_because", "age_seconds"},

@@ -395,6 +395,7 @@ class Session {
   bool RefersToPhantom(std::string_view portal);
   void ForceError(Error error);
   void PrepareOnServer(std::string_view name, const std::shared_ptr<ClientStatement>& statement);
+  void MakeRoomForStatement();
   void DescribeForUs(std::string_view server_name,
                      const std::shared_ptr<ClientStatement>& statement);
   void CloseForUs(std::string_view server_name);
