@@ -132,7 +132,7 @@ bool Hub::AnswerConsole(Session* session, TimePoint now) {
   auto pending = console_answers_.find(session->id());
   if (pending == console_answers_.end()) {
     pending =
-        console_answers_.emplace(session->id(), RunConsole(*this, session->console_sql(), now))
+        console_answers_.emplace(session->id(), RunConsole(*this, session->console_sql(), session->console_admin(), now))
             .first;
   }
   if (pending->second.until && !pending->second.until(*this)) return false;
