@@ -44,14 +44,40 @@ void Pool::Adopt(ServerConnection* server) {
 void Pool::Remove(ServerConnection* server) {
   assert(server->pool == this);
   std::erase(idle_, server);
+  for (Waiter& waiter : waiters_) {
+    if (waiter.wish.last == server->id()) waiter.wish.only_last = false;  // it is nowhere now
+  }
   server->pool = nullptr;
   --size_;
 }
 
-ServerConnection* Pool::TakeIdle() {
-  if (idle_.empty()) return nullptr;
-  ServerConnection* server = idle_.back();
-  idle_.pop_back();
+namespace {
+
+bool IsOfUse(const ServerConnection& server, const LeaseWish& wish) {
+  return (!wish.only_last || server.id() == wish.last) && CanBecome(server.label, wish.label);
+}
+
+// How little has to be done before the session can go on, and how little is lost to others.
+int Rank(const ServerConnection& server, const LeaseWish& wish) {
+  const bool takes_sequences = wish.uses_sequences && server.sequence_client != 0 &&
+                               server.sequence_client != wish.client &&
+                               server.sequence_client != kClientGone;
+  const bool takes_home = server.home_of != 0 && server.home_of != wish.client;
+  return (takes_sequences ? 0 : 8) + (server.id() == wish.last ? 4 : 0) + (takes_home ? 0 : 2) +
+         (SameLabel(server.label, wish.label) ? 1 : 0);
+}
+
+}  // namespace
+
+ServerConnection* Pool::TakeIdle(const LeaseWish& wish) {
+  auto best = idle_.end();
+  for (auto it = idle_.begin(); it != idle_.end(); ++it) {
+    if (!IsOfUse(**it, wish)) continue;
+    if (best == idle_.end() || Rank(**it, wish) >= Rank(**best, wish)) best = it;
+  }
+  if (best == idle_.end()) return nullptr;
+  ServerConnection* server = *best;
+  idle_.erase(best);
   return server;
 }
 
@@ -61,13 +87,23 @@ void Pool::PutIdle(ServerConnection* server, TimePoint now) {
 }
 
 void Pool::Leave(ClientId client) {
-  std::erase_if(waiters_, [client](const Waiter& waiter) { return waiter.client == client; });
+  std::erase_if(waiters_, [client](const Waiter& waiter) { return waiter.wish.client == client; });
 }
 
 ClientId Pool::NextWaiter() {
-  const ClientId client = waiters_.front().client;
+  const ClientId client = waiters_.front().wish.client;
   waiters_.pop_front();
   return client;
+}
+
+ClientId Pool::NextWaiterFor(const ServerConnection& server) {
+  for (auto it = waiters_.begin(); it != waiters_.end(); ++it) {
+    if (!IsOfUse(server, it->wish)) continue;
+    const ClientId client = it->wish.client;
+    waiters_.erase(it);
+    return client;
+  }
+  return 0;
 }
 
 }  // namespace pgsidecar::pool

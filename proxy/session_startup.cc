@@ -255,6 +255,7 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
                          TimePoint now) {
   pool_ = pool;
   database_ = database;
+  last_server_ = server_->id();
   pid_ = pid;
   cancel_key_ = std::move(cancel_key);
   server_->MoveTo(pool::ServerState::kLeased);
@@ -263,7 +264,7 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
   if (const std::string* replication = startup_.Find("replication");
       replication != nullptr && *replication != "false" && *replication != "off" &&
       *replication != "0" && *replication != "no") {
-    pin_ = catalog::Pin::kUnknown;
+    AddPin(catalog::Pin::kUnknown);
     bypass_ = "replication";
   }
   ceiling_ = shared_.config->ModeOfSession(shared_.statistics->client_logins++);
