@@ -162,6 +162,14 @@ void Worker::Pump(Connection* connection) {
   if (!tls.out.empty()) Flush(connection);
 }
 
+void Worker::LogFailure(const Connection* connection) {
+  const bool client = connection->role == Role::kClient;
+  const proxy::Session* session = client ? hub_.FindSession(connection->id) : nullptr;
+  log::info("TLS handshake failed {}={} peer={} reason={}", client ? "client" : "server",
+            connection->id, session != nullptr ? session->peer() : config_->upstream.host,
+            connection->tls->error().message);
+}
+
 // Goes on with the handshake. Returns whether TLS is up, and the connection still there.
 bool Worker::ShakeHands(Connection* connection) {
   const bool client = connection->role == Role::kClient;
@@ -175,9 +183,7 @@ bool Worker::ShakeHands(Connection* connection) {
     case TlsStream::Outcome::kFailed:
       hub_.CountTlsFailure(client);
       Flush(connection);  // an alert says why
-      log::info("TLS handshake failed {}={} sqlstate={} reason={}", client ? "client" : "server",
-                connection->id, connection->tls->error().sqlstate,
-                connection->tls->error().message);
+      LogFailure(connection);
       if (client) {
         hub_.OnClientGone(connection->id, Now());
       } else {

@@ -2,7 +2,8 @@
 //
 // Of the idle connections a session gets the one that it used last, else one that is nobody's home,
 // else one that holds its settings already, else the one that was used last by anybody, so that the
-// surplus grows old and is closed; waiting clients are served first in, first out. A Pool decides nothing about sockets: it counts.
+// surplus grows old and is closed; waiting clients are served first in, first out. A Pool decides
+// nothing about sockets: it counts.
 //
 // Invariant: a waiter exists only while there is no idle connection that it could use.
 
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "pool/limits.h"
 #include "pool/server_connection.h"
 
 namespace pgsidecar::pool {
@@ -31,7 +33,7 @@ struct LeaseWish {
   ServerId last = 0;       // that it has used last; 0: none
   bool only_last = false;  // what it needs is there and nowhere else
   bool uses_sequences = false;
-  SharedLabel label{};     // the settings that it has to find
+  SharedLabel label{};  // the settings that it has to find
 };
 
 class Pool {
@@ -71,6 +73,8 @@ class Pool {
   // The server lets this user in without a challenge, or the proxy knows its password: the pool may
   // open connections by itself.
   bool can_log_in = false;
+  PoolLimits limits;
+  TimePoint login_retry_at{};  // its own login has failed: no other before
 
  private:
   std::string key_;

@@ -66,6 +66,7 @@ ServerConnection::ServerConnection(ServerId id, pgwire::StartupMessage startup, 
 void ServerConnection::MoveTo(ServerState state) {
   assert(MayFollow(state_, state));
   state_ = state;
+  lived_ |= state == ServerState::kIdle || state == ServerState::kLeased;
 }
 
 void ServerConnection::StartOwnLogin(std::string password, ChannelBinding binding) {
@@ -209,6 +210,11 @@ const ServerConnection::Held* ServerConnection::FindStatement(StatementId id) co
   return it == statement_index_.end() ? nullptr : &*it->second;
 }
 
+void ServerConnection::TouchStatement(StatementId id) {
+  const auto it = statement_index_.find(id);
+  if (it != statement_index_.end()) statements_.splice(statements_.end(), statements_, it->second);
+}
+
 void ServerConnection::HoldStatement(StatementId id, Description description) {
   DropStatement(id);
   statements_.push_back({id, description});
@@ -220,6 +226,11 @@ void ServerConnection::DropStatement(StatementId id) {
   if (it == statement_index_.end()) return;
   statements_.erase(it->second);
   statement_index_.erase(it);
+}
+
+void ServerConnection::DropStatements() {
+  statements_.clear();
+  statement_index_.clear();
 }
 
 }  // namespace pgsidecar::pool

@@ -31,6 +31,7 @@ Error SequencesLost() {
 
 void Session::AddPin(Pin reason) {
   if (reason == Pin::kNone) return;
+  beyond_reset_ |= !ResetClears(reason);
   if (catalog::IsAskedFor(reason)) audit_due_ = true;
   if (pin_ == Pin::kNone) {
     pinned_since_ = now_;
@@ -51,6 +52,7 @@ void Session::RemovePin() {
   log::debug("session unpinned client={} reason={} seconds={}", id_, catalog::PinName(pin_),
              std::chrono::duration_cast<std::chrono::seconds>(held).count());
   pin_ = Pin::kNone;
+  beyond_reset_ = false;
 }
 
 // Before the request is sent: what it may leave in the session.
@@ -117,8 +119,9 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
 }
 
 // `row` is the DataRow of the answer; empty if the server could not say, and then nothing changes.
+// Nor does it if something has been sent behind the audit that makes another due.
 void Session::OnAudited(std::string_view row) {
-  if (row.empty()) return;
+  if (row.empty() || audit_due_) return;
   const auto data = pgwire::DataRow::Decode(row.substr(pgwire::kHeaderBytes));
   if (!data.ok()) return;
   const auto held = catalog::ReadAuditRow(data->values);
@@ -136,7 +139,12 @@ void Session::OnAudited(std::string_view row) {
   }
   if (!catalog::IsAskedFor(pin_)) return;  // of what cannot be asked for
   // With the client's names on it the connection can serve nobody else.
-  if (own_names_ && left == Pin::kNone) LeaveNames();
+  if (own_names_ && left == Pin::kNone) {
+    // What has been sent behind the audit may name them.
+    audit_due_ = !Quiet() || batch_open_ || in_transaction();
+    if (audit_due_) return;
+    LeaveNames();
+  }
   if (left == Pin::kNone) return RemovePin();
   pin_ = left;
 }
@@ -173,8 +181,8 @@ void Session::NoteReplayable(std::string_view name, std::string_view value) {
 }
 
 pool::LeaseWish Session::Wish() const {
-  const bool needs_sequences = decision_.plan.reads_sequence && sequence_server_ != 0 &&
-                               decision_.plan.pin != Pin::kUnknown;
+  const bool needs_sequences =
+      decision_.plan.reads_sequence && sequence_server_ != 0 && decision_.plan.pin != Pin::kUnknown;
   return {.client = id_,
           .last = needs_sequences ? sequence_server_ : last_server_,
           .only_last = needs_sequences,
