@@ -189,8 +189,10 @@ class Running:
                 self._process.communicate()
                 return {"error": f"not done within {seconds} s"}
             said, errors = self._process.communicate()
-            if self._process.returncode != 0:
-                found = re.findall(r"(?:ERROR|FATAL): .*", errors) or [errors.strip()[-200:]]
+            # It goes on behind a PREPARE that has failed, and luck may have the statement there.
+            found = re.findall(r"(?:ERROR|FATAL): .*", errors)
+            if found or self._process.returncode != 0:
+                found = found or [errors.strip()[-200:]]
                 return {"error": collections.Counter(found).most_common(1)[0][0]}
             latencies = [took for _, took in self.transactions()]
             result = {
@@ -410,7 +412,7 @@ def show(results):
             print(f"  fails: {run['error']}")
             continue
         print(f"{run['connect_ms']:>10.0f}{run['tps']:>9.0f}{run['p50_ms']:>9.1f}{run['p99_ms']:>10.1f}"
-              f"{number(run.get('proxy_us'), 1):>12}{run['server_us']:>13.1f}"
+              f"{number(run.get('proxy_us'), 1):>12}{number(run.get('server_us'), 1):>13}"
               f"{number(run.get('hit_percent'), 1):>8}{number(run.get('pinned_percent'), 2):>10}"
               f"{number(run.get('audits_per_1000'), 2):>13}")
     for run in results.get("pooling", ()):
