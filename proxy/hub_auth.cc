@@ -136,8 +136,8 @@ void Hub::OnAuthQueryEvent(ServerConnection::Event event, TimePoint now) {
 
 // --- doors ---
 
-// The client has been judged: it comes in by its door, or waits until that is open. Returns false if
-// a login has to be made for it first.
+// The client has been judged: it comes in by its door, or waits until that is open. Returns false
+// if a login has to be made for it first.
 bool Hub::Enter(Session* session, TimePoint now) {
   pool::LoginSecret gained = session->TakeGained();
   if (!gained.empty()) gained_.insert_or_assign(UserOf(session->startup()), std::move(gained));
