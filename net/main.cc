@@ -118,5 +118,10 @@ int main(int argc, char** argv) {
   pgsidecar::log::info("pgsidecar {} upstream={} {}", pgsidecar::proxy::kVersion,
                        pgsidecar::proxy::RedactedUrl(config.upstream), config.FreshnessSummary());
   worker.LogListeners();
+  worker.OnReload([argc, argv]() -> Result<pgsidecar::proxy::Config> {
+    auto loaded = pgsidecar::proxy::LoadConfig(argc, argv, Environment());
+    if (!loaded.ok()) return loaded.error();
+    return std::get<pgsidecar::proxy::Config>(*std::move(loaded));
+  });
   return RunOnLargeStack([&worker] { worker.Run(); });
 }

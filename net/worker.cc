@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "net/unix_socket.h"
 #include "proxy/console.h"
 
 namespace pgsidecar::net {
@@ -150,7 +151,7 @@ Result<bool> Worker::ListenOn(const proxy::ListenAddress& address) {
   if (listener->unix_socket) {
     uv_pipe_init(&loop_, &listener->pipe, 0);
     listener->path = SocketPath(address.host, address.port);
-    status = uv_pipe_bind(&listener->pipe, listener->path.c_str());
+    status = BindUnixSocket(&listener->pipe, listener->path, config_->unix_socket_mode);
   } else {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
@@ -218,7 +219,7 @@ void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes,
   auto* connection = new Connection(this, role, id);
   connection->last = std::move(first_bytes);
   connection->negotiation = std::move(negotiation);
-  connection->deadline = Now() + config_->server_connect_timeout;
+  connection->deadline = Now() + hub_.config().server_connect_timeout;
   connection->connect_request.data = connection;
   if (role == Role::kServer) {
     servers_[id] = connection;
@@ -302,7 +303,7 @@ void Worker::OnConnectEnded(Connection* connection, int status) {
 void Worker::OnOpen(Connection* connection) {
   connection->connected = true;
   if (connection->role == Role::kCancel) {
-    connection->deadline = Now() + config_->server_connect_timeout;
+    connection->deadline = Now() + hub_.config().server_connect_timeout;
     UpdateReading(connection);
     Flush(connection);
     return;
@@ -675,6 +676,11 @@ void Worker::Tick() {
   hub_.OnTick(now);
   Settle();
   health_->Turn(hub_.ready());
+  if (hub_.ordered_shutdown() != proxy::Hub::Shutdown::kNo) {
+    if (!draining_) Drain();
+    if (hub_.ordered_shutdown() == proxy::Hub::Shutdown::kAtOnce) drain_deadline_ = now;
+    FinishIfDrained();
+  }
   if (done_ && !draining_ && done_(hub_)) {
     draining_ = true;
     drain_deadline_ = now;
@@ -685,21 +691,24 @@ void Worker::Tick() {
 void Worker::OnSignal(uv_signal_t* signal, int number) {
   auto* worker = static_cast<Worker*>(signal->data);
   if (number == SIGHUP) {
-    log::warn("SIGHUP: of the configuration only certificates are read again");
-    return worker->tls_->Reload(*worker->config_);
+    (void)worker->hub_.Reload(worker->Now());  // what is wrong is in the log
+    return worker->Settle();
   }
-  if (worker->draining_) {  // asked twice: at once
-    worker->drain_deadline_ = worker->Now();
-    return worker->FinishIfDrained();
-  }
-  worker->draining_ = true;
-  worker->drain_deadline_ = worker->Now() + worker->config_->drain_timeout;
-  log::info("draining clients={} drain_timeout_ms={}", worker->hub_.sessions().size(),
-            worker->config_->drain_timeout.count() / 1000);
-  worker->StopListening();
-  worker->hub_.Drain(worker->Now());
-  worker->health_->Turn(false);
-  worker->Settle();
+  if (!worker->draining_) return worker->Drain();
+  worker->drain_deadline_ = worker->Now();  // asked twice: at once
+  worker->FinishIfDrained();
+}
+
+void Worker::Drain() {
+  const Duration timeout = hub_.config().drain_timeout;
+  draining_ = true;
+  drain_deadline_ = Now() + timeout;
+  log::info("draining clients={} drain_timeout_ms={}", hub_.sessions().size(),
+            timeout.count() / 1000);
+  StopListening();
+  hub_.Drain(Now());
+  health_->Turn(false);
+  Settle();
 }
 
 void Worker::StopListening() {

@@ -19,6 +19,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -40,6 +41,10 @@ class Worker {
   // Opens every listener. The error names the address and what is wrong with it.
   Result<bool> Listen();
   void LogListeners() const;
+  // How SIGHUP and the console read the configuration anew; certificates are read with it.
+  void OnReload(proxy::Hub::ReloadConfig reload) {
+    hub_.set_reload(std::move(reload), [this](const proxy::Config& now) { tls_->Reload(now); });
+  }
   // From any thread: the statistics of now, asked of the loop; empty if it does not answer in time.
   Report AskForReport();
   // Runs until a signal has asked for the end and every session has ended.
@@ -88,6 +93,7 @@ class Worker {
   void Close(Connection* connection);
   void Tick();
   void StopListening();
+  void Drain();
   void FinishIfDrained();
   TimePoint Now() const;
 

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,13 +25,16 @@
 #include "cache/single_flight.h"
 #include "cache/store.h"
 #include "cache/versions.h"
+#include "pool/login_gate.h"
 #include "pool/pool.h"
 #include "pool/prepared.h"
 #include "pool/server_connection.h"
 #include "proxy/auth_door.h"
 #include "proxy/auth_query.h"
 #include "proxy/config.h"
+#include "proxy/console.h"
 #include "proxy/database.h"
+#include "proxy/orders.h"
 #include "proxy/session.h"
 #include "proxy/statistics.h"
 #include "proxy/watch.h"
@@ -57,6 +61,9 @@ struct NetAction {
   Outbox last_bytes;
   bool encrypt = false;  // of kSendCancel: over TLS, as what it cancels
 };
+
+// What a session is told whose server connection has gone and cannot be replaced.
+Error GoneError();
 
 class Hub {
  public:
@@ -100,6 +107,42 @@ class Hub {
   // Ends every session now.
   void EndAll(TimePoint now);
 
+  // --- what an administrator asks for: hub_admin.cc ---
+  // An empty name means every database.
+  // No server connection is used any more; each is closed as soon as nobody uses it.
+  void Pause(std::string_view database, TimePoint now);
+  // Returns false if nothing was paused.
+  bool Resume(std::string_view database, TimePoint now);
+  // Every server connection is closed as soon as nobody uses it.
+  void Reconnect(std::string_view database, TimePoint now);
+  // Ends all clients and server connections, and pauses.
+  void Kill(std::string_view database, TimePoint now);
+  bool KillClient(ClientId id, TimePoint now);
+  void Disable(std::string_view database) { orders_.Disable(database); }
+  bool Enable(std::string_view database) { return orders_.Enable(database); }
+  const Orders& orders() const { return orders_; }
+  bool IsWatch(const pool::ServerConnection& server) const { return WatchOf(server) != nullptr; }
+  // Replications have connections of their own and do not count.
+  bool HasServersOf(std::string_view database) const;
+  bool AwaitsClose(std::string_view database) const;
+  // How the configuration is read anew, without which Reload fails, and who else is told of the one
+  // that then holds. Called from within Reload.
+  using ReloadConfig = std::function<Result<Config>()>;
+  using OnReloaded = std::function<void(const Config&)>;
+  void set_reload(ReloadConfig reload, OnReloaded reloaded = nullptr) {
+    reload_ = std::move(reload);
+    reloaded_ = std::move(reloaded);
+  }
+  // Reads the configuration anew; the running one is kept if that fails.
+  std::optional<Error> Reload(TimePoint now);
+  std::optional<Error> Set(std::string_view name, std::string_view text, TimePoint now);
+  // The configuration from now on. Pointers to the former one end here.
+  void Reconfigure(Config loaded, TimePoint now);
+  // What has been asked of the process; net/ does it.
+  enum class Shutdown : uint8_t { kNo, kDrain, kAtOnce };
+  void OrderShutdown(Shutdown how) { shutdown_ = how; }
+  Shutdown ordered_shutdown() const { return shutdown_; }
+
   // --- outputs, to be taken after every input ---
   std::vector<NetAction> TakeActions() { return std::exchange(actions_, {}); }
   // Whose outboxes, or wish for input, may have changed.
@@ -130,6 +173,12 @@ class Hub {
   const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
   size_t logins_under_way() const { return logins_.size(); }
   uint64_t auth_queries() const { return auth_query_.asked(); }
+  size_t waiting_logins() const { return waiting_logins_.size(); }
+  size_t LoginsInFlight() const;
+  bool server_failing() const { return gate_.failing(); }
+  static const std::string& UserOf(const pgwire::StartupMessage& startup);
+  // As the server has it: the user's name if none is said.
+  static const std::string& DatabaseOf(const pgwire::StartupMessage& startup);
   // Why the catalog of the upstream URL's database is not loaded; empty if nothing is wrong.
   const std::string& upstream_error() const { return watches_.front()->last_error(); }
   bool draining() const { return draining_; }
@@ -156,7 +205,11 @@ class Hub {
   void LeaveAuthQuery(TimePoint now);
   void OnAuthQueryEvent(pool::ServerConnection::Event event, TimePoint now);
   void Enter(Session* session, TimePoint now);
+  void EnterReplication(Session* session, TimePoint now);
   bool IsOpen(const Door& door, TimePoint now) const;
+  void KnockAtDoors(TimePoint now);
+  void Knock(Door* door, TimePoint now);
+  void FailDoors(const Error& error, TimePoint now);
   void LetIn(Session* session, const Door& door, TimePoint now);
   Door* DoorOf(const pool::ServerConnection& server);
   void OnDoorProbed(Door* door, const pool::ServerConnection& server);
@@ -165,16 +218,14 @@ class Hub {
   void TrimDoors();
 
   void LogIn(Session* session, TimePoint now);
-  void NextLogin(TimePoint now);
+  void BeginReplication(Session* session, TimePoint now);
   void Probe(pool::ServerConnection* server, TimePoint now);
   void OnProbed(pool::ServerConnection* server, TimePoint now);
   pool::Pool* PoolFor(const pool::ServerConnection& server);
   void CompleteLogin(Session* session, pool::ServerConnection* server, TimePoint now);
 
   pool::ServerConnection* OpenServer(const pgwire::StartupMessage& startup, TimePoint now);
-  bool MakeRoom(TimePoint now);
   void Lease(Session* session, TimePoint now);
-  bool Grow(pool::Pool* pool, TimePoint now);
   void Offer(pool::ServerConnection* server, Session* session, TimePoint now);
   void Replay(pool::ServerConnection* server, pool::SharedLabel wanted, TimePoint now);
   void OnReplayed(pool::ServerConnection* server, TimePoint now);
@@ -184,7 +235,8 @@ class Hub {
   void Give(pool::ServerConnection* server, Session* session, TimePoint now);
   void TakeBack(Session* session, Action how, TimePoint now);
   void PutBack(pool::ServerConnection* server, TimePoint now);
-  void CloseServer(pool::ServerConnection* server, TimePoint now);
+  void CloseServer(pool::ServerConnection* server, TimePoint now,
+                   CloseReason why = CloseReason::kUnusable);
   void OnServerEvent(pool::ServerConnection* server, pool::ServerConnection::Event event,
                      TimePoint now);
   void FailWaiters(pool::Pool* pool, const Error& error, TimePoint now);
@@ -197,16 +249,43 @@ class Hub {
   // Known from now on, if it was not; watched from the next TickWatches on.
   Database* DatabaseNamed(const std::string& name);
   const Database* FindDatabase(const std::string& name) const;
-  Watch* WatchOf(const pool::ServerConnection& server);
+  Watch* WatchOf(const pool::ServerConnection& server) const;
   void TickWatches(TimePoint now);
   void LeaveUnusedDatabases(TimePoint now);
   void OnWatched(Watch* watch, TimePoint now);
   void WakeForCatalog(const Database* database, TimePoint now);
   void EscalateAll(const Database* only);
   void EndOverdue(TimePoint now);
-  void TrimPools(TimePoint now);
 
-  const Config* config_;
+  // --- hub_pools.cc ---
+  std::optional<Error> LoginRefusal(const Session& session) const;
+  bool MayLogIn(TimePoint now) const;
+  void NextLogin(TimePoint now);
+  void FailWaitingLogins(const Error& error, TimePoint now);
+  void NoteFailedLogin(const pool::ServerConnection& server, const Error& error, TimePoint now);
+  bool MakeRoom(const pgwire::StartupMessage& startup, TimePoint now);
+  size_t Allowed(const pool::Pool& pool, TimePoint now) const;
+  bool Grow(pool::Pool* pool, TimePoint now);
+  void FeedPools(TimePoint now);
+  bool HasExpired(const pool::ServerConnection& server, TimePoint now) const;
+  std::optional<CloseReason> Worn(const pool::ServerConnection& server, TimePoint now) const;
+  void TrimPools(TimePoint now);
+  bool NeedsCheck(const pool::ServerConnection& server, TimePoint now) const;
+  void Check(pool::ServerConnection* server, TimePoint now);
+  bool PassesCheck(pool::ServerConnection* server, TimePoint now);
+  void OnSettled(pool::ServerConnection* server, TimePoint now);
+  void Reset(pool::ServerConnection* server);
+
+  // --- hub_admin.cc ---
+  std::vector<ServerId> ServersOf(std::string_view database) const;
+  void LeaveIdle(std::string_view database, TimePoint now);
+  bool AnswerConsole(Session* session, TimePoint now);
+  void TickConsole(TimePoint now);
+
+  const Config* config_;  // the first, or own_config_
+  std::unique_ptr<const Config> own_config_;
+  ReloadConfig reload_;
+  OnReloaded reloaded_;
   Random random_;
   cache::VersionTable versions_;
   cache::Store store_;
@@ -227,6 +306,11 @@ class Hub {
   AuthQuery auth_query_;
   std::map<std::string, Door> doors_;                          // by startup packet
   std::unordered_map<std::string, pool::LoginSecret> gained_;  // by user, from clients' logins
+  pool::LoginGate gate_;
+  bool starving_ = false;  // a pool could not grow for want of room or of a login
+  Orders orders_;
+  std::map<ClientId, ConsoleOutcome> console_answers_;  // that wait
+  Shutdown shutdown_ = Shutdown::kNo;
   bool draining_ = false;
   TimePoint next_sweep_{};
 

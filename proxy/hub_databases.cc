@@ -29,7 +29,7 @@ const Database* Hub::FindDatabase(const std::string& name) const {
   return found == databases_.end() ? nullptr : found->get();
 }
 
-Watch* Hub::WatchOf(const ServerConnection& server) {
+Watch* Hub::WatchOf(const ServerConnection& server) const {
   for (const auto& watch : watches_) {
     if (watch->server() == &server) return watch.get();
   }
@@ -41,7 +41,8 @@ void Hub::TickWatches(TimePoint now) {
     Watch& watch = *watches_[i];
     // The upstream URL's own database is watched always: that is how it is known that the server is
     // there.
-    const bool wanted = i == 0 || databases_[i]->clients > 0;
+    const bool wanted =
+        (i == 0 || databases_[i]->clients > 0) && !orders_.paused(databases_[i]->name());
     if (wanted && watch.WantsConnection(now) && !draining_) {
       pgwire::StartupMessage startup;
       startup.parameters = {{"user", config_->upstream.user},
@@ -63,7 +64,9 @@ void Hub::LeaveUnusedDatabases(TimePoint now) {
     if (databases_[i]->clients > 0) continue;
     for (const auto& [key, pool] : pools_) {
       if (pool->database() != databases_[i]->name()) continue;
-      while (!pool->idle().empty()) CloseServer(pool->idle().back(), now);
+      while (!pool->idle().empty()) {
+        CloseServer(pool->idle().back(), now, CloseReason::kOrdered);
+      }
     }
     if (ServerConnection* server = watches_[i]->server()) {
       watches_[i]->OnLeft(now);

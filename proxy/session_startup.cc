@@ -127,6 +127,7 @@ void Session::OnLoginServer(pool::ServerConnection* server, TimePoint now) {
   server_ = server;
   server_->client = id_;
   server_->MoveTo(pool::ServerState::kLoggingIn);
+  if (judged_) return;  // the proxy logs in itself
   server_->out.Emit([&](std::string& to) { startup_.Encode(to); });
   Process({}, now);
 }
@@ -190,7 +191,7 @@ void Session::OnLoginPiece(const pgwire::Piece& piece) {
       login_over_ = true;
       server_->challenged = challenged_;
       server_->MoveTo(pool::ServerState::kProbing);
-      return Act(Action::kProbe);
+      return Act(WantsReplication() ? Action::kReplicate : Action::kProbe);
     case backend::kErrorResponse:
       server_said_fatal_ = true;
       [[fallthrough]];
@@ -253,13 +254,9 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
 // The client is in: what it is told last, and what it may have sent ahead.
 void Session::BecomeReady(TimePoint now) {
   isolation_known_ = DefaultsToReadCommitted();
-  if (const std::string* replication = startup_.Find("replication");
-      replication != nullptr && *replication != "false" && *replication != "off" &&
-      *replication != "0" && *replication != "no") {
-    AddPin(catalog::Pin::kUnknown);
-    bypass_ = "replication";
-  }
-  ceiling_ = shared_.config->ModeOfSession(shared_.statistics->client_logins++);
+  pool_mode_ = pool_->limits.mode;
+  login_number_ = shared_.statistics->client_logins++;
+  ceiling_ = shared_.config->ModeOfSession(login_number_);
   Identify();
   client_out.Emit([&](std::string& to) { pgwire::BackendKeyData{pid_, cancel_key_}.Encode(to); });
   state_ = SessionState::kReady;

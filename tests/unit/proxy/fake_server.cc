@@ -255,7 +255,7 @@ FakeBackend::Outcome FakeBackend::Check(const std::string& sql) const {
     return {"", {}, "42P01", "relation \"gone\" does not exist"};
   }
   const bool known =
-      sql == "DISCARD ALL" || sql == "DISCARD SEQUENCES" || sql.starts_with("SET ") ||
+      sql == "DISCARD ALL" || sql == "DISCARD SEQUENCES" || sql == "DISCARD TEMP" || sql.starts_with("SET ") ||
       sql == "SELECT WHERE false" || sql.starts_with("CREATE TABLE") ||
       sql == "CREATE TEMP TABLE x (a int)" || sql == "SELECT x FROM gone" ||
       std::regex_match(sql, match, TransactionForm()) || sql == "SELECT opaque(1)" ||
@@ -296,7 +296,8 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
     temporary_ = false;
     return {"DISCARD ALL", {}, ""};
   }
-  if (sql == "DISCARD SEQUENCES") return {sql, {}, ""};
+  if (sql == "DISCARD TEMP") temporary_ = false;
+  if (sql == "DISCARD SEQUENCES" || sql == "DISCARD TEMP") return {sql, {}, ""};
   if (sql == kSetIsolation && status_ == 'T') {
     if (queried_) return {"", {}, "25001", "must be called before any query"};
     repeatable_ = true;
@@ -420,6 +421,10 @@ void FakeBackend::Finish(const Outcome& outcome) {
 }
 
 bool FakeBackend::HandleOwnQuery(std::string_view sql) {
+  if (sql == ";") {
+    Empty(backend::kEmptyQueryResponse);
+    return true;
+  }
   const std::string& poll = catalog::PollQuery({});
   const std::string_view poll_start = std::string_view(poll).substr(0, 200);
   if (sql == catalog::LoadQuery()) {
