@@ -179,6 +179,7 @@ void Session::OnEntered(pool::Pool* pool, Database* database, const LoginState& 
 }
 
 void Session::OnOwnLogin() {
+  server_->MoveTo(pool::ServerState::kProbing);
   client_out.Emit([&](std::string& to) {
     for (const auto& [name, value] : server_->parameters()) {
       pgwire::ParameterStatus{name, value}.Encode(to);

@@ -407,7 +407,7 @@ class AuthQuery(AuthCase):
         # Who may not read pg_shadow gets an error that says so, not a wrong verdict.
         proxy = self.start_with({"asker": "ask"}, "--auth-user", "asker")
         self.assertEqual(self.refusal(proxy, "by_scram", "scram secret")[0], "58000")
-        self.assertIn("permission denied", proxy.stderr())
+        wait_until(lambda: "permission denied" in proxy.stderr(), what="the log to say why")
         self.works_as_owner_of_search_path()
 
     def works_as_owner_of_search_path(self):
