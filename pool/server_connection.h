@@ -96,6 +96,7 @@ class ServerConnection {
   // Gives the session other settings; then `label` says so, or `replay_error` why not. REQUIRES: as
   // for a query of one's own, and CanBecome.
   void StartReplay(SharedLabel wanted);
+  bool own_login() const { return login_.has_value(); }
   // REQUIRES: nothing else is running on the connection.
   void StartQuery(std::string_view sql, OwnQuery::OnRow on_row, OwnQuery::OnDone on_done);
   void StartQueryWith(std::string_view sql, std::string_view value, OwnQuery::OnRow on_row,

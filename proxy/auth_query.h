@@ -42,6 +42,8 @@ class AuthQuery {
   // What is remembered of the user no longer holds.
   void Forget(std::string_view user) { remembered_.erase(std::string(user)); }
 
+  void ForgetAll() { remembered_.clear(); }
+
   // True if somebody waits and there is no connection to ask on.
   bool WantsConnection(TimePoint now) const;
   static pgwire::StartupMessage StartupOf(const std::string& user, const std::string& database);

@@ -298,6 +298,8 @@ std::string Normalize(std::string_view sql) {
   return words;
 }
 
+Error NotAllowed() { return {"42501", "permission denied: admin_users only", "", ""}; }
+
 // What others have asked is no affair of a user who is not an admin.
 void HideTexts(LocalAnswer& answer) {
   for (size_t i = 0; i < answer.columns.size(); ++i) {
@@ -314,13 +316,16 @@ ConsoleOutcome RunConsole(Hub& hub, std::string_view sql, bool admin, TimePoint 
   if (words.empty()) return outcome;
   for (const NamedCommand& command : kCommands) {
     if (words != command.words) continue;
-    if (!admin && !command.words.starts_with("SHOW ")) break;
+    if (!admin && !command.words.starts_with("SHOW ")) {
+      outcome.answer.error = NotAllowed();
+      return outcome;
+    }
     outcome.answer = command.run(hub, now);
     if (!admin) HideTexts(outcome.answer);
     return outcome;
   }
-  if (!admin && !words.starts_with("SHOW ")) {
-    outcome.answer.error = Error{"42501", "permission denied: admin_users only", "", ""};
+  if (!admin) {
+    outcome.answer.error = NotAllowed();
     return outcome;
   }
   if (auto command = RunCommand(hub, sql, now)) return *std::move(command);

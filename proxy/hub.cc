@@ -147,8 +147,8 @@ void Hub::EndSession(Session* session, TimePoint now) {
     --session->database()->clients;
   }
   std::erase(waiting_logins_, session->id());
-  console_answers_.erase(session->id());
   logins_.erase(session->id());
+  console_answers_.erase(session->id());
   pool::Pool* left = pool::HoldsCustom(session->label()) ? session->pool() : nullptr;
   sessions_.erase(session->id());
   if (left != nullptr) CloseUnwanted(left, now);
@@ -161,7 +161,7 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
     case Action::kFindSecret:
       return FindSecret(session, now);
     case Action::kEnter:
-      return LogIn(session, now);
+      return Enter(session, now);
     case Action::kProbe:
       return Probe(session->server(), now);
     case Action::kReplicate:

@@ -171,14 +171,14 @@ class Hub {
   }
   const std::map<std::string, std::unique_ptr<pool::Pool>>& pools() const { return pools_; }
   const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
+  size_t logins_under_way() const { return logins_.size(); }
+  uint64_t auth_queries() const { return auth_query_.asked(); }
   size_t waiting_logins() const { return waiting_logins_.size(); }
   size_t LoginsInFlight() const;
   bool server_failing() const { return gate_.failing(); }
   static const std::string& UserOf(const pgwire::StartupMessage& startup);
   // As the server has it: the user's name if none is said.
   static const std::string& DatabaseOf(const pgwire::StartupMessage& startup);
-  size_t logins_under_way() const { return logins_.size(); }
-  uint64_t auth_queries() const { return auth_query_.asked(); }
   // Why the catalog of the upstream URL's database is not loaded; empty if nothing is wrong.
   const std::string& upstream_error() const { return watches_.front()->last_error(); }
   bool draining() const { return draining_; }
@@ -204,10 +204,12 @@ class Hub {
   void TickAuth(TimePoint now);
   void LeaveAuthQuery(TimePoint now);
   void OnAuthQueryEvent(pool::ServerConnection::Event event, TimePoint now);
-  bool Enter(Session* session, TimePoint now);
-  void Knock(Session* session, TimePoint now);
-  bool HasDoor(const Session& session, TimePoint now) const;
+  void Enter(Session* session, TimePoint now);
+  void EnterReplication(Session* session, TimePoint now);
   bool IsOpen(const Door& door, TimePoint now) const;
+  void KnockAtDoors(TimePoint now);
+  void Knock(Door* door, TimePoint now);
+  void FailDoors(const Error& error, TimePoint now);
   void LetIn(Session* session, const Door& door, TimePoint now);
   Door* DoorOf(const pool::ServerConnection& server);
   void OnDoorProbed(Door* door, const pool::ServerConnection& server);
@@ -246,8 +248,8 @@ class Hub {
 
   // Known from now on, if it was not; watched from the next TickWatches on.
   Database* DatabaseNamed(const std::string& name);
-  Watch* WatchOf(const pool::ServerConnection& server) const;
   const Database* FindDatabase(const std::string& name) const;
+  Watch* WatchOf(const pool::ServerConnection& server) const;
   void TickWatches(TimePoint now);
   void LeaveUnusedDatabases(TimePoint now);
   void OnWatched(Watch* watch, TimePoint now);
@@ -300,15 +302,15 @@ class Hub {
   std::vector<std::unique_ptr<Database>> databases_;
   std::vector<std::unique_ptr<Watch>> watches_;  // of the database of the same index
   std::deque<ClientId> waiting_logins_;
+  std::unordered_set<ClientId> logins_;  // under way
+  AuthQuery auth_query_;
+  std::map<std::string, Door> doors_;                          // by startup packet
+  std::unordered_map<std::string, pool::LoginSecret> gained_;  // by user, from clients' logins
   pool::LoginGate gate_;
   bool starving_ = false;  // a pool could not grow for want of room or of a login
   Orders orders_;
   std::map<ClientId, ConsoleOutcome> console_answers_;  // that wait
   Shutdown shutdown_ = Shutdown::kNo;
-  std::unordered_set<ClientId> logins_;  // under way
-  AuthQuery auth_query_;
-  std::map<std::string, Door> doors_;                          // by startup packet
-  std::unordered_map<std::string, pool::LoginSecret> gained_;  // by user, from clients' logins
   bool draining_ = false;
   TimePoint next_sweep_{};
 

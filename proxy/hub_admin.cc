@@ -194,6 +194,8 @@ void Hub::Reconfigure(Config loaded, TimePoint now) {
   }
   for (const auto& [id, session] : sessions_) session->OnReconfigured();
   own_config_ = std::move(next);
+  auth_query_.ForgetAll();
+  LeaveAuthQuery(now);
   SetLogLevel(config_->log_level);
   NextLogin(now);
   FeedPools(now);

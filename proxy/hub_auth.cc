@@ -58,7 +58,7 @@ pool::LoginSecret Hub::SecretFor(const std::string& user) const {
 }
 
 void Hub::StartOwnLogin(ServerConnection* server) {
-  server->MoveTo(ServerState::kLoggingIn);
+  if (server->state() != ServerState::kLoggingIn) server->MoveTo(ServerState::kLoggingIn);
   server->StartOwnLogin(SecretFor(UserOf(server->startup())),
                         {.binding = config_->upstream.tls.channel_binding,
                          .require = config_->auth->require,
@@ -83,11 +83,13 @@ void Hub::OnOwnLoginRefused(const ServerConnection& server) {
 }
 
 void Hub::TickAuth(TimePoint now) {
+  KnockAtDoors(now);
   if (auth_query_.IsOverdue(now)) {
     OnServerGone(auth_query_.server()->id(),
                  {"08006", "the server does not answer: timeout expired", "", ""}, now);
   }
-  if (auth_query_.WantsConnection(now) && !draining_) {
+  const bool held = draining_ || orders_.paused(config_->upstream.database);
+  if (auth_query_.WantsConnection(now) && !held) {
     const AuthSettings& auth = *config_->auth;
     auth_query_.OnConnecting(
         OpenServer(AuthQuery::StartupOf(auth.query_user, config_->upstream.database), now), now);
@@ -136,37 +138,53 @@ void Hub::OnAuthQueryEvent(ServerConnection::Event event, TimePoint now) {
 
 // --- doors ---
 
-// The client has been judged: it comes in by its door, or waits until that is open. Returns false
-// if a login has to be made for it first.
-bool Hub::Enter(Session* session, TimePoint now) {
+// The client has been judged: it comes in by its door, or waits until that is open.
+void Hub::Enter(Session* session, TimePoint now) {
+  if (const auto error = LoginRefusal(*session)) {
+    ++statistics_.logins_refused;
+    return session->OnLoginFailed(*error, now);
+  }
   pool::LoginSecret gained = session->TakeGained();
   if (!gained.empty()) gained_.insert_or_assign(UserOf(session->startup()), std::move(gained));
+  // A replication has a connection of its own.
+  if (session->WantsReplication()) return LogIn(session, now);
   Door& door = doors_[pool::PoolKey(session->startup(), "")];
-  if (IsOpen(door, now)) {
-    LetIn(session, door, now);
-    return true;
+  if (IsOpen(door, now)) return LetIn(session, door, now);
+  door.waiting.push_back(session->id());
+  if (door.knocking == 0) Knock(&door, now);
+}
+
+// The proxy has logged in for a client's replication.
+void Hub::EnterReplication(Session* session, TimePoint now) {
+  session->OnOwnLogin();
+  BeginReplication(session, now);
+  Settle(session, now);
+}
+
+// Doors at which somebody waits and nobody knocks: for want of room, or because of an order.
+void Hub::KnockAtDoors(TimePoint now) {
+  for (auto& [key, door] : doors_) {
+    if (door.waiting.empty() || door.knocking != 0) continue;
+    if (IsOpen(door, now)) {
+      OpenDoor(&door, now);
+    } else {
+      Knock(&door, now);
+    }
   }
-  if (door.knocking == 0) return false;
-  door.waiting.push_back(session->id());
-  return true;
 }
 
-// REQUIRES: Enter has returned false, and there is room for a server connection.
-void Hub::Knock(Session* session, TimePoint now) {
-  Door& door = doors_[pool::PoolKey(session->startup(), "")];
-  const Database* database = FindDatabase(DatabaseOf(session->startup()));
-  door.login.reset();
-  door.catalog_version = database != nullptr ? database->catalog_version() : 0;
-  door.signs = database != nullptr ? database->signs() : 0;
-  door.begun_at = now;
-  door.knocking = OpenServer(session->startup(), now)->id();
-  door.waiting.push_back(session->id());
-}
-
-// Whether it gets in, or will, without a login of its own.
-bool Hub::HasDoor(const Session& session, TimePoint now) const {
-  const auto door = doors_.find(pool::PoolKey(session.startup(), ""));
-  return door != doors_.end() && (door->second.knocking != 0 || IsOpen(door->second, now));
+// Opens a server connection for those who wait, if that may be.
+void Hub::Knock(Door* door, TimePoint now) {
+  std::erase_if(door->waiting, [this](ClientId id) { return FindSession(id) == nullptr; });
+  if (door->waiting.empty()) return;
+  const pgwire::StartupMessage& startup = FindSession(door->waiting.front())->startup();
+  if (orders_.paused(DatabaseOf(startup)) || !MayLogIn(now) || !MakeRoom(startup, now)) return;
+  const Database* database = FindDatabase(DatabaseOf(startup));
+  door->login.reset();
+  door->catalog_version = database != nullptr ? database->catalog_version() : 0;
+  door->signs = database != nullptr ? database->signs() : 0;
+  door->begun_at = now;
+  door->knocking = OpenServer(startup, now)->id();
 }
 
 bool Hub::IsOpen(const Door& door, TimePoint now) const {
@@ -240,6 +258,15 @@ void Hub::FailDoor(Door* door, const Error& error, TimePoint now) {
     if (session == nullptr) continue;
     session->OnLoginFailed(LoginError(error), now);
     Settle(session, now);
+  }
+}
+
+// The server cannot be reached: who waits for another login is told.
+void Hub::FailDoors(const Error& error, TimePoint now) {
+  for (auto& [key, door] : doors_) {
+    const Session* session = door.waiting.empty() ? nullptr : FindSession(door.waiting.front());
+    if (door.knocking != 0 || session == nullptr) continue;
+    if (!orders_.paused(DatabaseOf(session->startup()))) FailDoor(&door, error, now);
   }
 }
 

@@ -80,7 +80,6 @@ bool Hub::MayLogIn(TimePoint now) const {
 // Logins that wait, in their order, as far as there is room for them; then pools that wait.
 void Hub::NextLogin(TimePoint now) {
   std::set<std::pair<std::string_view, std::string_view>> full;
-  std::vector<ClientId> may_enter;  // by a door that another's login has opened, or will
   bool open = !waiting_logins_.empty() && MayLogIn(now);
   for (auto it = waiting_logins_.begin(); open && it != waiting_logins_.end();) {
     Session* session = FindSession(*it);
@@ -93,20 +92,12 @@ void Hub::NextLogin(TimePoint now) {
         ++it;
         continue;
       }
-      if (!session->judged()) {
-        OpenServer(startup, now)->client = session->id();
-      } else if (HasDoor(*session, now)) {
-        may_enter.push_back(session->id());
-      } else {
-        Knock(session, now);
-      }
+      OpenServer(startup, now)->client = session->id();
       open = MayLogIn(now);
     }
     it = waiting_logins_.erase(it);
   }
-  for (const ClientId id : may_enter) {
-    if (Session* session = FindSession(id)) LogIn(session, now);
-  }
+  KnockAtDoors(now);
   if (std::exchange(starving_, false)) FeedPools(now);
 }
 
@@ -122,6 +113,7 @@ void Hub::FailWaitingLogins(const Error& error, TimePoint now) {
     session->OnLoginFailed(error, now);
     Settle(session, now);
   }
+  FailDoors(error, now);
   for (const auto& [key, pool] : pools_) {
     if (pool->size() == 0 && !orders_.paused(pool->database())) FailWaiters(pool.get(), error, now);
   }

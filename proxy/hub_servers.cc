@@ -26,7 +26,6 @@ void Hub::LogIn(Session* session, TimePoint now) {
     ++statistics_.logins_refused;
     return session->OnLoginFailed(*error, now);
   }
-  if (session->judged() && Enter(session, now)) return;
   waiting_logins_.push_back(session->id());
   NextLogin(now);
   if (!waiting_logins_.empty() && waiting_logins_.back() == session->id()) {
@@ -378,6 +377,7 @@ void Hub::OnServerConnected(ServerId id, TimePoint now, TransportSecurity transp
   KeepTransport(server, std::move(transport));
   if (Session* session = FindSession(server->client)) {
     session->OnLoginServer(server, now);
+    if (session->judged()) StartOwnLogin(server);
     return Settle(session, now);
   }
   const bool wanted = WatchOf(*server) != nullptr || server->pool != nullptr ||
@@ -410,7 +410,8 @@ void Hub::OnServerBytes(ServerId id, std::string_view bytes, TimePoint now) {
   if (server == nullptr) return;
   if (!std::exchange(server->heard, true)) gate_.OnAnswered();
   Session* session = FindSession(server->client);
-  const bool relayed = server->state() == ServerState::kLoggingIn && session != nullptr;
+  const bool relayed =
+      server->state() == ServerState::kLoggingIn && session != nullptr && !session->judged();
   if (relayed || server->state() == ServerState::kLeased) {
     session->OnServerBytes(bytes, now);
     Settle(session, now);
@@ -437,6 +438,7 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
         watch->OnLoggedIn();
         return watch->Tick(now);
       }
+      if (Session* session = FindSession(server->client)) return EnterReplication(session, now);
       server->MoveTo(ServerState::kProbing);
       return Probe(server, now);
     case Event::kIdleAgain:
@@ -465,8 +467,9 @@ void Hub::OnServerGone(ServerId id, Error error, TimePoint now) {  // NOLINT: se
   }
   if (server == auth_query_.server()) auth_query_.OnLost(server->error());
   Door* door = DoorOf(*server);
-  const bool own_login = server->state() == ServerState::kLoggingIn && server->client == 0;
-  if (own_login && server->error().sqlstate.starts_with("28")) OnOwnLoginRefused(*server);
+  if (server->state() == ServerState::kLoggingIn && server->own_login() &&
+      server->error().sqlstate.starts_with("28"))
+    OnOwnLoginRefused(*server);
   const ClientId client = server->client;
   Session* session = FindSession(client);
   if (session != nullptr) {
@@ -494,6 +497,9 @@ void Hub::OnServerGone(ServerId id, Error error, TimePoint now) {  // NOLINT: se
 
 void Hub::CloseServer(ServerConnection* server, TimePoint, CloseReason why) {
   ++statistics_.servers_closed[static_cast<size_t>(why)];
+  // Who waits for it waits for another.
+  if (server == auth_query_.server()) auth_query_.OnLeft();
+  if (Door* door = DoorOf(*server)) door->knocking = 0;
   if (server->pool != nullptr) {
     server->pool->Remove(server);
   }

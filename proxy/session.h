@@ -156,6 +156,8 @@ class Session {
   // The login has been accepted, probed, and belongs to `pool` of `database`.
   void OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std::string cancel_key,
                   TimePoint now);
+  // The proxy's own login on the server connection of a client that it has judged has ended.
+  void OnOwnLogin();
   // The same of one that WantsReplication: it keeps the server connection to its end.
   void OnReplication(uint32_t pid, std::string cancel_key, TimePoint now);
   void OnServerBytes(std::string_view bytes, TimePoint now);
@@ -225,6 +227,7 @@ class Session {
   // May do what changes something, and see what other users' statements say.
   bool console_admin() const { return console_admin_; }
   const std::string& console_sql() const { return console_sql_; }
+  bool WantsReplication() const;
   bool owes_login_answer() const { return answer_due_; }
   bool waits_for_catalog() const { return wait_ == Wait::kCatalog; }
   bool waits_for_server() const { return wait_ == Wait::kLease && server_ == nullptr; }
@@ -319,7 +322,6 @@ class Session {
   };
 
   // --- session_replication.cc ---
-  bool WantsReplication() const;
 
   // --- session_timeouts.cc ---
   bool TimesOut(TimePoint now);

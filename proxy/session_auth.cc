@@ -178,6 +178,15 @@ void Session::OnEntered(pool::Pool* pool, Database* database, const LoginState& 
   BecomeReady(now);
 }
 
+void Session::OnOwnLogin() {
+  server_->MoveTo(pool::ServerState::kProbing);
+  client_out.Emit([&](std::string& to) {
+    for (const auto& [name, value] : server_->parameters()) {
+      pgwire::ParameterStatus{name, value}.Encode(to);
+    }
+  });
+}
+
 // What the server asks of a client whose login is relayed: whether the client may be let know.
 std::optional<Error> Session::CheckRelayed(pgwire::AuthenticationRequest request) const {
   const Config& config = *shared_.config;

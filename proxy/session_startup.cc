@@ -127,6 +127,7 @@ void Session::OnLoginServer(pool::ServerConnection* server, TimePoint now) {
   server_ = server;
   server_->client = id_;
   server_->MoveTo(pool::ServerState::kLoggingIn);
+  if (judged_) return;  // the proxy logs in itself
   server_->out.Emit([&](std::string& to) { startup_.Encode(to); });
   Process({}, now);
 }

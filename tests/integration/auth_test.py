@@ -407,7 +407,7 @@ class AuthQuery(AuthCase):
         # Who may not read pg_shadow gets an error that says so, not a wrong verdict.
         proxy = self.start_with({"asker": "ask"}, "--auth-user", "asker")
         self.assertEqual(self.refusal(proxy, "by_scram", "scram secret")[0], "58000")
-        self.assertIn("permission denied", proxy.stderr())
+        wait_until(lambda: "permission denied" in proxy.stderr(), what="the log to say why")
         self.works_as_owner_of_search_path()
 
     def works_as_owner_of_search_path(self):
@@ -435,6 +435,54 @@ class AuthQuery(AuthCase):
                 connect(proxy, password=server.password).close()
                 return True
         wait_until(let_in, what="a login after the server's return", every=0.3)
+
+
+class Orders(AuthCase):
+    def test_pause_and_kill(self):
+        """What an administrator orders holds for the connections of logins, too."""
+        proxy = self.start("--auth-type", "scram-sha-256", "--auth-query-ttl", "0").wait_for_catalog()
+        self.works(proxy, "by_scram", "scram secret")
+        entered = []
+
+        def enter():
+            entered.append(self.connect(proxy, "by_scram", "scram secret"))
+
+        for order in ("PAUSE", "KILL"):
+            with self.subTest(order):
+                psql(proxy, order + ";", dbname="pgsidecar")
+                wait_until(lambda: self.truth.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                    " AND backend_type = 'client backend'").fetchone() == (0,),
+                    what="the server to be left")
+                thread = threading.Thread(target=enter)
+                thread.start()
+                thread.join(0.5)
+                self.assertEqual(entered, [])
+                psql(proxy, "RESUME;", dbname="pgsidecar")
+                thread.join(20)
+                self.assertEqual(entered.pop().execute(ONE).fetchone(), ("item 1",))
+
+    def test_disabled(self):
+        proxy = self.start_with({"by_scram": "scram secret"})
+        self.works(proxy, "by_scram", "scram secret")
+        psql(proxy, "DISABLE postgres;", dbname="pgsidecar")
+        self.assertEqual(self.refusal(proxy, "by_scram", "scram secret")[0], "57P03")
+        psql(proxy, "ENABLE postgres;", dbname="pgsidecar")
+        self.works(proxy, "by_scram", "scram secret")
+
+    def test_reload(self):
+        """RELOAD reads auth_file again; one with a mistake changes nothing."""
+        proxy = self.start_with({"by_scram": "scram secret"}, "--auth-query", "")
+        self.works(proxy, "by_scram", "scram secret")
+        self.assertEqual(self.refusal(proxy, "by_md5", "md5 secret")[0], "28P01")
+        self.userlist({"by_md5": "md5 secret"})
+        psql(proxy, "RELOAD;", dbname="pgsidecar")
+        self.works(proxy, "by_md5", "md5 secret")
+        self.assertEqual(self.refusal(proxy, "by_scram", "scram secret")[0], "28P01")
+        self.file("userlist.txt", "nonsense")
+        done = psql(proxy, "RELOAD;", dbname="pgsidecar", check=False)
+        self.assertIn("userlist.txt:1: expected a user", done.stderr)
+        self.works(proxy, "by_md5", "md5 secret")
 
 
 class UpstreamPassword(AuthCase):

@@ -207,6 +207,7 @@ class Proxy:
             if found and "http" not in line:
                 return found
         if self.process.poll() is not None:
+            self._reader.join(5)
             raise AssertionError("the proxy ended:\n" + self.stderr())
         return None
 
