@@ -1,7 +1,8 @@
 // One socket of libuv's, TCP or Unix: what a client or the server is to the loop.
 //
-// Owned by the loop: created with `new`, deleted in uv_close's callback, never anywhere else, since
-// libuv may hold on to the handle until then.
+// Owned by the loop of its worker, and touched by that worker's thread alone: created with `new`,
+// deleted in uv_close's callback, never anywhere else, since libuv may hold on to the handle until
+// then.
 
 #ifndef PGSIDECAR_NET_CONNECTION_H_
 #define PGSIDECAR_NET_CONNECTION_H_
@@ -16,6 +17,7 @@
 namespace pgsidecar::net {
 
 class Worker;
+struct Resolution;
 
 enum class Role : uint8_t { kClient, kServer, kCancel };
 
@@ -33,11 +35,17 @@ struct Connection {
   Role role;
   uint64_t id;  // of the session or server connection that it carries
 
-  Outbox writing;  // what uv_write is at; not to be touched until it is done
+  // What has been taken out of the hub and is being written; not to be touched while
+  // `write_active`, since uv_write is at it.
+  Outbox writing;
   uv_write_t write_request;
   bool write_active = false;
   bool reading = false;
   bool connected = false;
+
+  // What the hub said of it when it was last asked.
+  bool wants_bytes = false;
+  bool holds_input = false;
 
   // The other end is to get what is in `last`, then nothing more.
   bool ending = false;
@@ -46,6 +54,9 @@ struct Connection {
   TimePoint deadline = TimePoint::max();  // of connecting, or of ending
   uv_shutdown_t shutdown_request;
   uv_connect_t connect_request;
+  // Called by the loop. `status` is libuv's: of the name service or of connecting.
+  void (*connect_ended)(Connection* connection, int status) = nullptr;
+  Resolution* resolution = nullptr;  // the name service is being asked for the server's address
 };
 
 }  // namespace pgsidecar::net

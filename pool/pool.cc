@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 #include "base/bytes.h"
@@ -48,10 +49,13 @@ void Pool::Remove(ServerConnection* server) {
   --size_;
 }
 
-ServerConnection* Pool::TakeIdle() {
+ServerConnection* Pool::TakeIdle(WorkerId worker) {
   if (idle_.empty()) return nullptr;
-  ServerConnection* server = idle_.back();
-  idle_.pop_back();
+  const auto own = std::find_if(idle_.rbegin(), idle_.rend(),
+                                [worker](const auto* server) { return server->worker == worker; });
+  const auto taken = own == idle_.rend() ? std::prev(idle_.end()) : std::prev(own.base());
+  ServerConnection* server = *taken;
+  idle_.erase(taken);
   return server;
 }
 

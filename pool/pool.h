@@ -39,8 +39,8 @@ class Pool {
   // Forgets a connection, idle or not.
   void Remove(ServerConnection* server);
 
-  // The most recently used idle connection, or nullptr.
-  ServerConnection* TakeIdle();
+  // The most recently used idle connection, of those on `worker` if there is one; or nullptr.
+  ServerConnection* TakeIdle(WorkerId worker);
   void PutIdle(ServerConnection* server, TimePoint now);
   const std::vector<ServerConnection*>& idle() const { return idle_; }
 

@@ -36,6 +36,8 @@ class Pool;
 
 using ServerId = uint64_t;
 using ClientId = uint64_t;
+// Of the event loops that carry the sockets, the first is 0.
+using WorkerId = uint32_t;
 
 enum class ServerState : uint8_t {
   kConnecting,
@@ -100,6 +102,7 @@ class ServerConnection {
 
   // --- what the session holds, kept by whoever changes it ---
   Outbox out;
+  WorkerId worker = 0;  // whose loop carries the socket
   // Of what the server sends, whoever reads it: a message may begin before a lease and end in it.
   pgwire::MessageStream stream;
   Pool* pool = nullptr;  // that counts it; null before the probe, and for the proxy's own

@@ -63,6 +63,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"listen", &Config::listen,
      "where clients connect: host:port, [IPv6]:port or /directory:port, several with commas"},
     {"http_listen", &Config::http_listen, "where health, metrics and statistics are served"},
+    {"workers", &Config::workers, "event loops, a thread each; 0: as many as processors", 0,
+     kMaxWorkers},
     {"accept_unauthenticated", &Config::accept_unauthenticated,
      "let clients of other machines in when the server asks them for nothing"},
     {"consistency", &Config::consistency, "what a cached read promises: session or ttl"},

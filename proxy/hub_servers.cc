@@ -30,7 +30,7 @@ void Hub::LogIn(Session* session, TimePoint now) {
     waiting_logins_.push_back(session->id());
     return;
   }
-  OpenServer(session->startup(), now)->client = session->id();
+  OpenServer(session->startup(), session->worker, now)->client = session->id();
 }
 
 // A server connection has gone: the next login that waits for room.
@@ -42,14 +42,16 @@ void Hub::NextLogin(TimePoint now) {
   }
 }
 
-ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, TimePoint now) {
+ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, WorkerId worker,
+                                  TimePoint now) {
   const ServerId id = next_id_++;
   auto server = std::make_unique<ServerConnection>(id, startup, now);
   ServerConnection* raw = server.get();
+  raw->worker = worker;
   raw->deadline = now + config_->server_connect_timeout;
   servers_.emplace(id, std::move(server));
   ++statistics_.server_connections;
-  actions_.push_back({NetAction::Kind::kConnectServer, id, {}});
+  Act(worker, {NetAction::Kind::kConnectServer, id, {}});
   return raw;
 }
 
@@ -144,18 +146,19 @@ void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint no
 
 void Hub::Lease(Session* session, TimePoint now) {
   pool::Pool* pool = session->pool();
-  ServerConnection* server = pool->waiters().empty() ? pool->TakeIdle() : nullptr;
+  ServerConnection* server = pool->waiters().empty() ? pool->TakeIdle(session->worker) : nullptr;
   if (server != nullptr) return Offer(server, session, now);
   ++statistics_.waits;
   pool->Enqueue(session->id(), now);
-  if (!Grow(pool, now) && pool->size() == 0) FailWaiters(pool, GoneError(), now);
+  if (!Grow(pool, session->worker, now) && pool->size() == 0) FailWaiters(pool, GoneError(), now);
 }
 
-bool Hub::Grow(pool::Pool* pool, TimePoint now) {
+// The new connection is on the worker of the client that is to use it, where it costs least.
+bool Hub::Grow(pool::Pool* pool, WorkerId worker, TimePoint now) {
   if (!pool->can_log_in || pool->size() >= config_->default_pool_size || !MakeRoom(now)) {
     return false;
   }
-  ServerConnection* server = OpenServer(pool->startup(), now);
+  ServerConnection* server = OpenServer(pool->startup(), worker, now);
   pool->Adopt(server);
   return true;
 }
@@ -163,9 +166,10 @@ bool Hub::Grow(pool::Pool* pool, TimePoint now) {
 // A connection has been closed. Those who wait for one of `pool` (null: of none) get another if
 // that may be opened; if none is left they are told. A login may have room now.
 void Hub::Replace(pool::Pool* pool, bool may_grow, const Error& error, TimePoint now) {
-  if (pool != nullptr && !pool->waiters().empty() && !(may_grow && Grow(pool, now)) &&
-      pool->size() == 0) {
-    FailWaiters(pool, error, now);
+  if (pool != nullptr && !pool->waiters().empty()) {
+    const Session* first = FindSession(pool->waiters().front().client);
+    const bool grown = may_grow && Grow(pool, first == nullptr ? 0 : first->worker, now);
+    if (!grown && pool->size() == 0) FailWaiters(pool, error, now);
   }
   NextLogin(now);
 }
@@ -366,7 +370,8 @@ void Hub::CloseServer(ServerConnection* server, TimePoint) {
     last.Emit([](std::string& to) { pgwire::EncodeEmpty(to, pgwire::frontend_type::kTerminate); });
   }
   server->MoveTo(ServerState::kClosed);
-  actions_.push_back({NetAction::Kind::kCloseServer, server->id(), std::move(last)});
+  statistics_.bytes_to_servers += last.bytes();
+  Act(server->worker, {NetAction::Kind::kCloseServer, server->id(), std::move(last)});
   servers_.erase(server->id());
 }
 
@@ -380,7 +385,8 @@ void Hub::SendCancel(ServerConnection* server) {
   bytes.Emit([&](std::string& to) {
     pgwire::CancelRequest{server->pid, server->cancel_key}.Encode(to);
   });
-  actions_.push_back({NetAction::Kind::kSendCancel, server->id(), std::move(bytes)});
+  statistics_.bytes_to_servers += bytes.bytes();
+  Act(server->worker, {NetAction::Kind::kSendCancel, server->id(), std::move(bytes)});
 }
 
 // The cancel request has been taken by the server: what it hits, it has hit.

@@ -55,7 +55,7 @@
 
 namespace pgsidecar::proxy {
 
-// What the sessions of one worker share. Everything outlives the sessions.
+// What the sessions share. Everything outlives the sessions.
 struct Shared {
   const Config* config = nullptr;
   cache::VersionTable* versions = nullptr;
@@ -140,6 +140,7 @@ class Session {
 
   // --- outputs ---
   Outbox client_out;
+  pool::WorkerId worker = 0;  // whose loop carries the socket; kept by the owner
   std::vector<Action> TakeActions() { return std::exchange(actions_, {}); }
   bool has_actions() const { return !actions_.empty(); }
   std::vector<cache::WaiterId> TakeWoken() { return std::exchange(woken_, {}); }

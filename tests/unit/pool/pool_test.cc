@@ -36,12 +36,12 @@ TEST(PoolTest, TakesWhatWasUsedLastAndServesWhoCameFirst) {
   pool.Adopt(&first);
   pool.Adopt(&second);
   EXPECT_EQ(pool.size(), 2u);
-  EXPECT_EQ(pool.TakeIdle(), nullptr);
+  EXPECT_EQ(pool.TakeIdle(0), nullptr);
   pool.PutIdle(&first, TimePoint{});
   pool.PutIdle(&second, TimePoint{});
-  EXPECT_EQ(pool.TakeIdle(), &second);
+  EXPECT_EQ(pool.TakeIdle(0), &second);
   pool.Remove(&first);  // idle
-  EXPECT_EQ(pool.TakeIdle(), nullptr);
+  EXPECT_EQ(pool.TakeIdle(0), nullptr);
   pool.Remove(&second);  // taken
   EXPECT_EQ(pool.size(), 0u);
   for (const ClientId client : {7u, 8u, 9u}) pool.Enqueue(client, TimePoint{});
