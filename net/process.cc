@@ -46,7 +46,7 @@ void CloseHandle(Handle* handle) {
 Process::Process(const proxy::Config* config, Health* health)
     : config_(config), health_(health), hub_(config, RandomBytes, WorkersOf(*config)) {
   for (proxy::WorkerId id = 0; id < WorkersOf(*config); ++id) {
-    workers_.push_back(std::make_unique<Worker>(id, config, &hub_));
+    workers_.push_back(std::make_unique<Worker>(id, config->upstream, &hub_));
   }
   uv_timer_init(loop(), &timer_);
   timer_.data = this;
@@ -150,12 +150,13 @@ void Process::OnSignal(uv_signal_t* signal, int number) {
 
 void Process::Drain() {
   draining_ = true;
-  drain_deadline_ = Worker::Now() + config_->drain_timeout;
   for (const auto& listener : listeners_) listener->Close();
   {
     SharedHub::Access hub = hub_.Lock(SharedHub::kNobody);
+    const Duration timeout = hub->config().drain_timeout;
+    drain_deadline_ = Worker::Now() + timeout;
     log::info("draining clients={} drain_timeout_ms={}", hub->sessions().size(),
-              config_->drain_timeout.count() / 1000);
+              timeout.count() / 1000);
     hub->Drain(Worker::Now());
   }
   health_->Turn(false);

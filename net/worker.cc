@@ -24,8 +24,8 @@ constexpr const char* kNotConnected = "could not connect to the server";
 
 }  // namespace
 
-Worker::Worker(proxy::WorkerId id, const proxy::Config* config, SharedHub* hub)
-    : id_(id), config_(config), hub_(hub), read_buffer_(kReadBufferBytes) {
+Worker::Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, SharedHub* hub)
+    : id_(id), upstream_(std::move(upstream)), hub_(hub), read_buffer_(kReadBufferBytes) {
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
@@ -113,14 +113,14 @@ void Worker::Open(Adopted adopted) {
 void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes) {
   auto* connection = new Connection(this, role, id);
   connection->last = std::move(first_bytes);
-  connection->deadline = Now() + config_->server_connect_timeout;
+  connection->deadline = Now() + connect_timeout_;
   connection->connect_ended = OnConnectEnded;
   if (role == Role::kServer) {
     servers_[id] = connection;
   } else {
     others_.insert(connection);
   }
-  const int status = net::Connect(&loop_, config_->upstream, connection);
+  const int status = net::Connect(&loop_, upstream_, connection);
   if (status != 0) Lose(connection, NetError(kNotConnected, status));
 }
 
@@ -133,12 +133,12 @@ void Worker::OnConnectEnded(Connection* connection, int status) {
   connection->connected = true;
   connection->deadline = TimePoint::max();
   if (connection->role == Role::kCancel) {
-    connection->deadline = Now() + worker->config_->server_connect_timeout;
+    connection->deadline = Now() + worker->connect_timeout_;
     connection->writing = std::exchange(connection->last, {});
     worker->Write(connection);
     worker->UpdateReading(connection);
   } else {
-    if (!IsUnixDirectory(worker->config_->upstream.host)) {
+    if (!IsUnixDirectory(worker->upstream_.host)) {
       uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
     }
     worker->news_.push_back({News::Kind::kOpened, connection, {}});
@@ -207,6 +207,7 @@ void Worker::Collect(proxy::Hub& hub) {
     for (const proxy::ClientId id : output_.clients) Note(hub, Find(Role::kClient, id));
     output_.Clear();
   }
+  connect_timeout_ = hub.config().server_connect_timeout;
   ending_ = end_asked_;
 }
 

@@ -30,8 +30,8 @@ namespace pgsidecar::net {
 
 class Worker {
  public:
-  // `config` and `hub` outlive the worker, which has a waker there.
-  Worker(proxy::WorkerId id, const proxy::Config* config, SharedHub* hub);
+  // `hub` outlives the worker, which has a waker there.
+  Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, SharedHub* hub);
   // REQUIRES: the loop does not run.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -102,7 +102,7 @@ class Worker {
   Connection* Find(Role role, uint64_t id);
 
   proxy::WorkerId id_;
-  const proxy::Config* config_;
+  proxy::UpstreamUrl upstream_;
   SharedHub* hub_;
   uv_loop_t loop_;
   uv_timer_t timer_;
@@ -121,6 +121,7 @@ class Worker {
   std::vector<proxy::NetAction> actions_;
   std::vector<Adopted> adopted_;
   std::vector<Connection*> noted_;  // whose bytes have been taken, or whose wish may have changed
+  Duration connect_timeout_{};      // as the configuration says now
   bool ending_ = false;
   bool ended_ = false;
   std::vector<News> news_;

@@ -1,7 +1,8 @@
 // The configuration: what can be set, where it may be set, and what holds if it is not.
 //
-// One table in config.cc describes every setting once; the flags, the environment variables, the
-// keys of the TOML file, --help and SHOW CONFIG all come from it. A setting has one name: the flag
+// One table in config_settings.cc describes every setting once; the flags, the environment
+// variables, the keys of the TOML file, --help and SHOW CONFIG all come from it. A setting has one
+// name: the flag
 // --max-foreign-staleness is PGSIDECAR_MAX_FOREIGN_STALENESS in the environment and
 // max_foreign_staleness in the file. A Config that LoadConfig returns has passed every check.
 
@@ -123,6 +124,7 @@ struct ConfigRow {
   std::string value;
   std::string default_value;
   std::string description;
+  bool changeable;  // by a reload
 };
 // Every setting, in the order of --help; the upstream without its password.
 std::vector<ConfigRow> Describe(const Config& config);

@@ -240,10 +240,10 @@ LocalAnswer ShowDatabases(const Hub& hub) {
 LocalAnswer ShowConfig(const Hub& hub) {
   std::vector<Row> rows;
   for (const ConfigRow& row : Describe(hub.config())) {
-    rows.push_back(
-        {Text(row.name), Text(row.value), Text(row.default_value), Text(row.description)});
+    rows.push_back({Text(row.name), Text(row.value), Text(row.default_value),
+                    Text(row.changeable ? "yes" : "no"), Text(row.description)});
   }
-  return Show({"key", "value", "default", "description"}, std::move(rows));
+  return Show({"key", "value", "default", "changeable", "description"}, std::move(rows));
 }
 
 LocalAnswer ShowVersion(const Hub&) {

@@ -1,0 +1,153 @@
+#include "proxy/config_settings.h"
+
+#include <algorithm>
+#include <array>
+
+namespace pgsidecar::proxy {
+namespace {
+
+constexpr std::array<std::string_view, 5> kLogLevels = {"debug", "info", "warn", "error", "off"};
+constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
+
+constexpr int64_t kMillisecond = 1000;
+constexpr int64_t kKilobyte = 1024;
+
+// One that a reload does not change.
+constexpr Setting AtStart(Setting setting) {
+  setting.at_start = true;
+  return setting;
+}
+
+constexpr std::array kSettings = std::to_array<Setting>({
+    AtStart({"config", &Config::config_file, "a TOML file with any of the settings below"}),
+    AtStart({"upstream", &Config::upstream,
+             "the server: postgres://user:password@host:5432/db, or ?host=/directory for a Unix "
+             "socket"}),
+    AtStart(
+        {"listen", &Config::listen,
+         "where clients connect: host:port, [IPv6]:port or /directory:port, several with commas"}),
+    AtStart(
+        {"http_listen", &Config::http_listen, "where health, metrics and statistics are served"}),
+    AtStart({"workers", &Config::workers, "event loops, a thread each; 0: as many as processors", 0,
+             kMaxWorkers}),
+    {"accept_unauthenticated", &Config::accept_unauthenticated,
+     "let clients of other machines in when the server asks them for nothing"},
+    {"consistency", &Config::consistency, "what a cached read promises: session or ttl"},
+    {"ttl", &Config::ttl, "the oldest answer served from the cache; lifts max_foreign_staleness",
+     kMillisecond},
+    {"search_ttl", &Config::search_ttl, "the same for class search; ttl if only that is given",
+     kMillisecond},
+    {"content_ttl", &Config::content_ttl, "the same for class content; ttl if only that is given",
+     kMillisecond},
+    {"max_foreign_staleness", &Config::max_foreign_staleness,
+     "the oldest answer while others may write past this proxy, unless ttl is given"},
+    {"sole_writer", &Config::sole_writer,
+     "promise that all writes pass through this proxy; lifts max_foreign_staleness"},
+    {"cache", &Config::cache,
+     "answer repeated reads from memory; verify: compare with the server's answers; observe: "
+     "count"},
+    {"cache_share", &Config::cache_share, "percent of the sessions that cache holds for", 0, 100},
+    {"cache_rest", &Config::cache_rest, "what holds for the other sessions, as in cache"},
+    {"row_precision", &Config::row_precision,
+     "let a write of rows by key drop only the answers that depend on those rows"},
+    AtStart({"cache_bytes", &Config::cache_bytes, "memory for cached answers, all told",
+             64 * kKilobyte}),
+    AtStart({"cache_entries", &Config::cache_entries, "cached answers", 1}),
+    {"cache_entry_bytes", &Config::cache_entry_bytes, "the largest answer that is cached",
+     kKilobyte},
+    {"search_entry_bytes", &Config::search_entry_bytes,
+     "the same for class search; cache_entry_bytes if only that is given", kKilobyte},
+    {"content_entry_bytes", &Config::content_entry_bytes,
+     "the same for class content; cache_entry_bytes if only that is given", kKilobyte},
+    {"lazy_begin", &Config::lazy_begin,
+     "send BEGIN with the first statement that the cache cannot answer"},
+    {"single_flight_wait", &Config::single_flight_wait,
+     "how long a read waits for the same read of another client"},
+    {"sweep_interval", &Config::sweep_interval,
+     "how often a part of the cache is searched for dead entries", kMillisecond},
+    {"catalog_poll_interval", &Config::catalog_poll_interval,
+     "how often the server is asked whether its catalogs have changed", kMillisecond},
+    {"harmless_functions", &Config::harmless_functions,
+     "functions, as schema.name with commas between them, that change nothing, whatever they are;"
+     " of an IMMUTABLE one the answer is cached"},
+    {"default_pool_size", &Config::default_pool_size,
+     "server connections of one user to one database", 1},
+    {"max_server_connections", &Config::max_server_connections, "server connections in all", 1},
+    {"max_client_connections", &Config::max_client_connections, "client connections in all", 1,
+     1'000'000},  // below the 2^20 writes in flight that a version stamp can count
+    {"query_wait_timeout", &Config::query_wait_timeout,
+     "how long a query waits for a server connection", kMillisecond},
+    {"server_connect_timeout", &Config::server_connect_timeout,
+     "how long connecting to the server may take, login included", kMillisecond},
+    {"server_idle_timeout", &Config::server_idle_timeout,
+     "an idle server connection is closed after this", kMillisecond},
+    {"server_lifetime", &Config::server_lifetime,
+     "a server connection is not used again after this", kMillisecond},
+    {"client_login_timeout", &Config::client_login_timeout, "how long a client's login may take",
+     kMillisecond},
+    {"drain_timeout", &Config::drain_timeout,
+     "how long sessions may go on after the order to shut down"},
+    {"client_buffer_bytes", &Config::client_buffer_bytes,
+     "bytes that wait for a slow client before its server is paused", 16 * kKilobyte},
+    {"server_buffer_bytes", &Config::server_buffer_bytes,
+     "bytes that wait for a slow server before its client is paused", 16 * kKilobyte},
+    {"log_level", Choice{&Config::log_level, kLogLevels}, "debug, info, warn, error or off"},
+    AtStart({"log_format", Choice{&Config::log_format, kLogFormats}, "text or json"}),
+});
+
+}  // namespace
+
+std::span<const Setting> Settings() { return kSettings; }
+
+const Setting* FindSetting(std::string_view name) {
+  const auto found = std::find_if(kSettings.begin(), kSettings.end(),
+                                  [name](const Setting& each) { return each.name == name; });
+  return found == kSettings.end() ? nullptr : &*found;
+}
+
+size_t IndexOf(const Setting& setting) { return static_cast<size_t>(&setting - kSettings.data()); }
+
+std::string FlagOf(const Setting& setting) {
+  std::string flag = "--" + std::string(setting.name);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+std::string VariableOf(const Setting& setting) {
+  std::string variable = "PGSIDECAR_";
+  for (const char letter : setting.name) {
+    variable.push_back(letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 'a' + 'A')
+                                                      : letter);
+  }
+  return variable;
+}
+
+bool IsList(const Setting& setting) {
+  return std::holds_alternative<std::vector<ListenAddress> Config::*>(setting.field) ||
+         std::holds_alternative<std::vector<std::string> Config::*>(setting.field);
+}
+
+bool IsSwitch(const Setting& setting) {
+  return std::holds_alternative<bool Config::*>(setting.field) ||
+         std::holds_alternative<CacheMode Config::*>(setting.field);
+}
+
+std::string TypeName(const Setting& setting) {
+  struct {
+    std::string operator()(UpstreamUrl Config::*) { return "URL"; }
+    std::string operator()(std::vector<ListenAddress> Config::*) { return "HOST:PORT,..."; }
+    std::string operator()(std::vector<std::string> Config::*) { return "SCHEMA.NAME,..."; }
+    std::string operator()(std::optional<ListenAddress> Config::*) { return "HOST:PORT"; }
+    std::string operator()(Consistency Config::*) { return "LEVEL"; }
+    std::string operator()(CacheMode Config::*) { return "on|off|verify|observe"; }
+    std::string operator()(bool Config::*) { return "on|off"; }
+    std::string operator()(Duration Config::*) { return "DURATION"; }
+    std::string operator()(size_t Config::*) { return "SIZE"; }
+    std::string operator()(uint32_t Config::*) { return "NUMBER"; }
+    std::string operator()(std::string Config::*) { return "FILE"; }
+    std::string operator()(const Choice&) { return "WORD"; }
+  } name;
+  return std::visit(name, setting.field);
+}
+
+}  // namespace pgsidecar::proxy
