@@ -10,9 +10,12 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <memory>
 
 #include "base/clock.h"
 #include "base/outbox.h"
+#include "net/tls_stream.h"
+#include "pool/tls_negotiation.h"
 
 namespace pgsidecar::net {
 
@@ -35,17 +38,22 @@ struct Connection {
   Role role;
   uint64_t id;  // of the session or server connection that it carries
 
-  // What has been taken out of the hub and is being written; not to be touched while
-  // `write_active`, since uv_write is at it.
-  Outbox writing;
+  Outbox taken;    // out of the hub, to be written
+  Outbox writing;  // what uv_write is at while `write_active`; not to be touched until it is done
   uv_write_t write_request;
   bool write_active = false;
   bool reading = false;
-  bool connected = false;
+  bool connected = false;  // and TLS to the server up, or left out
+
+  // Null on a plain connection. Until TLS is up it may hold what goes before it in plain.
+  std::unique_ptr<TlsStream> tls;
+  // Of a connection to the server, until it is settled whether it is encrypted.
+  std::unique_ptr<pool::TlsNegotiation> negotiation;
 
   // What the hub said of it when it was last asked.
   bool wants_bytes = false;
   bool holds_input = false;
+  bool left_behind = false;  // the hub may have more to be written than has been taken
 
   // The other end is to get what is in `last`, then nothing more.
   bool ending = false;

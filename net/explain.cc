@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "net/health.h"
 #include "net/process.h"
+#include "net/tls_context.h"
 #include "proxy/config.h"
 #include "proxy/explain.h"
 
@@ -81,8 +82,12 @@ int RunExplain(int argc, const char* const* argv,
     return Fail(logging.error().message);
   }
 
+  TlsStore tls;
+  if (const auto loaded_tls = tls.Load(config); !loaded_tls.ok()) {
+    return Fail(loaded_tls.error().message);
+  }
   Health health;
-  Process process(&config, &health);
+  Process process(&config, &health, &tls);
   std::optional<proxy::Explanation> explanation;
   std::string error = "the server did not answer";
   proxy::ExplainRequest request;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "net/address.h"
+#include "proxy/session.h"
 
 namespace pgsidecar::net {
 namespace {
@@ -68,7 +69,7 @@ void Listener::OnConnection(uv_stream_t* stream, int status) {
 
 void Listener::Accept() {
   auto* accepted = new Accepted;
-  Arrival arrival{-1, unix_socket_, trusted_, "unix"};
+  Arrival arrival{-1, unix_socket_, trusted_, std::string(proxy::kUnixPeer)};
   if (unix_socket_) {
     uv_pipe_init(handle_.loop, &accepted->pipe, 0);
   } else {

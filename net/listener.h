@@ -22,7 +22,7 @@ struct Arrival {
   uv_os_sock_t socket;
   bool unix_socket;
   bool trusted;      // only this machine reaches the listener
-  std::string peer;  // host:port, or "unix"
+  std::string peer;  // host:port, or kUnixPeer
 };
 
 class Listener {

@@ -15,6 +15,7 @@
 #include "net/health.h"
 #include "net/process.h"
 #include "net/thread.h"
+#include "net/tls_context.h"
 #include "proxy/config.h"
 
 extern char** environ;
@@ -72,8 +73,12 @@ int main(int argc, char** argv) {
   }
   signal(SIGPIPE, SIG_IGN);
 
+  pgsidecar::net::TlsStore tls;
+  if (const auto loaded_tls = tls.Load(config); !loaded_tls.ok()) {
+    return Refuse(loaded_tls.error());
+  }
   pgsidecar::net::Health health;
-  pgsidecar::net::Process process(&config, &health);
+  pgsidecar::net::Process process(&config, &health, &tls);
   // Nothing is said before everything that can be wrong has been tried.
   if (const auto listening = process.Listen(); !listening.ok()) return Refuse(listening.error());
   if (config.http_listen) {

@@ -43,10 +43,10 @@ void CloseHandle(Handle* handle) {
 
 }  // namespace
 
-Process::Process(const proxy::Config* config, Health* health)
-    : config_(config), health_(health), hub_(config, RandomBytes, WorkersOf(*config)) {
+Process::Process(const proxy::Config* config, Health* health, TlsStore* tls)
+    : config_(config), health_(health), tls_(tls), hub_(config, RandomBytes, WorkersOf(*config)) {
   for (proxy::WorkerId id = 0; id < WorkersOf(*config); ++id) {
-    workers_.push_back(std::make_unique<Worker>(id, config->upstream, &hub_));
+    workers_.push_back(std::make_unique<Worker>(id, config->upstream, tls, &hub_));
   }
   uv_timer_init(loop(), &timer_);
   timer_.data = this;
@@ -140,8 +140,8 @@ bool Process::LoopsTurn() const {
 void Process::OnSignal(uv_signal_t* signal, int number) {
   auto* process = static_cast<Process*>(signal->data);
   if (number == SIGHUP) {
-    log::warn("SIGHUP ignored: the configuration is read at the start only");
-    return;
+    log::warn("SIGHUP: of the configuration only certificates are read again");
+    return process->tls_->Reload(*process->config_);
   }
   if (!process->draining_) return process->Drain();
   process->drain_deadline_ = Worker::Now();  // asked twice: at once

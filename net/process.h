@@ -20,6 +20,7 @@
 #include "net/health.h"
 #include "net/listener.h"
 #include "net/shared_hub.h"
+#include "net/tls_context.h"
 #include "net/worker.h"
 #include "proxy/config.h"
 
@@ -27,8 +28,8 @@ namespace pgsidecar::net {
 
 class Process {
  public:
-  // `config` and `health` outlive the process.
-  Process(const proxy::Config* config, Health* health);
+  // All of them outlive the process.
+  Process(const proxy::Config* config, Health* health, TlsStore* tls);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -58,6 +59,7 @@ class Process {
 
   const proxy::Config* config_;
   Health* health_;
+  TlsStore* tls_;
   SharedHub hub_;
   // On worker 0's loop: they outlive it.
   uv_timer_t timer_;

@@ -24,8 +24,12 @@ constexpr const char* kNotConnected = "could not connect to the server";
 
 }  // namespace
 
-Worker::Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, SharedHub* hub)
-    : id_(id), upstream_(std::move(upstream)), hub_(hub), read_buffer_(kReadBufferBytes) {
+Worker::Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, TlsStore* tls, SharedHub* hub)
+    : id_(id),
+      upstream_(std::move(upstream)),
+      tls_(tls),
+      hub_(hub),
+      read_buffer_(kReadBufferBytes) {
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
@@ -103,16 +107,18 @@ void Worker::Open(Adopted adopted) {
     uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
   }
   connection->connected = true;
-  news_.push_back({News::Kind::kOpened, connection, {}});
+  news_.push_back({News::Kind::kReady, connection, {}});
 }
 
 // --- servers ---
 
 // Opens a socket to the upstream. `first_bytes` are for a cancel request: sent as soon as it is
 // open.
-void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes) {
+void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes,
+                     std::unique_ptr<pool::TlsNegotiation> negotiation) {
   auto* connection = new Connection(this, role, id);
   connection->last = std::move(first_bytes);
+  connection->negotiation = std::move(negotiation);
   connection->deadline = Now() + connect_timeout_;
   connection->connect_ended = OnConnectEnded;
   if (role == Role::kServer) {
@@ -130,20 +136,40 @@ void Worker::OnConnectEnded(Connection* connection, int status) {
     worker->Lose(connection, NetError(kNotConnected, status));
     return worker->Settle();
   }
-  connection->connected = true;
-  connection->deadline = TimePoint::max();
-  if (connection->role == Role::kCancel) {
-    connection->deadline = Now() + worker->connect_timeout_;
-    connection->writing = std::exchange(connection->last, {});
-    worker->Write(connection);
-    worker->UpdateReading(connection);
+  if (connection->negotiation != nullptr) {
+    worker->Negotiate(connection, connection->negotiation->Begin());
   } else {
-    if (!IsUnixDirectory(worker->upstream_.host)) {
-      uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
-    }
-    worker->news_.push_back({News::Kind::kOpened, connection, {}});
+    worker->OnOpen(connection);
   }
   worker->Settle();
+}
+
+// The socket can carry what is to be said: it is connected, and TLS up or left out.
+void Worker::OnOpen(Connection* connection) {
+  connection->connected = true;
+  if (connection->role == Role::kCancel) {
+    connection->deadline = Now() + connect_timeout_;
+    connection->taken = std::exchange(connection->last, {});
+    Write(connection);
+    return UpdateReading(connection);
+  }
+  connection->deadline = TimePoint::max();
+  if (!IsUnixDirectory(upstream_.host)) uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
+  TransportSecurity transport;
+  if (connection->tls != nullptr) transport = connection->tls->security();
+  const bool repeats =
+      connection->negotiation != nullptr && connection->negotiation->repeats_startup();
+  if (connection->negotiation != nullptr && !connection->negotiation->watches_startup()) {
+    connection->negotiation.reset();
+  }
+  SharedHub::Access hub = hub_->Lock(id_);
+  if (repeats) {
+    hub->OnServerReconnected(connection->id, std::move(transport));
+  } else {
+    hub->OnServerConnected(connection->id, Now(), std::move(transport));
+  }
+  Note(*hub, connection);
+  Collect(*hub);
 }
 
 // --- reading ---
@@ -170,7 +196,16 @@ void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) 
 }
 
 void Worker::OnBytes(Connection* connection, std::string_view bytes) {
-  if (connection->ending || connection->role == Role::kCancel) return;  // nobody listens any more
+  if (connection->ending) return;  // nobody listens any more
+  if (connection->tls != nullptr || connection->negotiation != nullptr) {
+    return OnGuardedBytes(connection, bytes);
+  }
+  Deliver(connection, bytes);
+}
+
+// Plain bytes to whom they are for. What comes in answer to a cancel request is for nobody.
+void Worker::Deliver(Connection* connection, std::string_view bytes) {
+  if (connection->role == Role::kCancel) return;
   const TimePoint now = Now();
   SharedHub::Access hub = hub_->Lock(id_);
   if (connection->role == Role::kClient) {
@@ -181,12 +216,20 @@ void Worker::OnBytes(Connection* connection, std::string_view bytes) {
   Collect(*hub);
 }
 
+bool Worker::WantsBytes(const Connection& connection) const {
+  if (connection.ending) return connection.shut_down;  // to see the end; what comes is dropped
+  return connection.role == Role::kCancel || connection.wants_bytes;
+}
+
 void Worker::UpdateReading(Connection* connection) {
   if (!connection->connected || uv_is_closing(&connection->handle)) return;
-  // Of a connection that is ending, to see the end; what comes is dropped.
-  const bool wants = connection->ending                  ? connection->shut_down
-                     : connection->role == Role::kCancel ? true
-                                                         : connection->wants_bytes;
+  // What TLS still holds comes before what the socket has.
+  if (connection->tls != nullptr && !connection->ending && connection->tls->has_input()) {
+    Pump(connection);
+    connection->tls->Keep();
+    if (uv_is_closing(&connection->handle)) return;
+  }
+  const bool wants = WantsBytes(*connection);
   if (wants == connection->reading) return;
   connection->reading = wants;
   if (wants) {
@@ -199,7 +242,8 @@ void Worker::UpdateReading(Connection* connection) {
 // --- between the hub and the sockets ---
 
 void Worker::Collect(proxy::Hub& hub) {
-  adopted_.swap(inbox_);
+  std::move(inbox_.begin(), inbox_.end(), std::back_inserter(adopted_));
+  inbox_.clear();
   while (hub.HasOutput(id_)) {
     hub.TakeOutput(id_, &output_);
     std::move(output_.actions.begin(), output_.actions.end(), std::back_inserter(actions_));
@@ -211,17 +255,19 @@ void Worker::Collect(proxy::Hub& hub) {
   ending_ = end_asked_;
 }
 
-// Takes what is to be written, and asks whether more is to be read.
+// Takes what is to be written, unless that of the last time has not been, and asks whether more is
+// to be read.
 void Worker::Note(proxy::Hub& hub, Connection* connection) {
   if (connection == nullptr || !connection->connected) return;
-  const bool may_take = !connection->write_active && connection->writing.empty();
+  const bool may_take = !connection->write_active && connection->taken.empty();
+  connection->left_behind = !may_take;
   if (connection->role == Role::kClient) {
-    if (may_take) hub.TakeClientBytes(connection->id, &connection->writing);
+    if (may_take) hub.TakeClientBytes(connection->id, &connection->taken);
     const proxy::Session* session = hub.FindSession(connection->id);
     connection->wants_bytes = session != nullptr && session->WantsClientBytes();
     connection->holds_input = session != nullptr && session->holds_input();
   } else {
-    if (may_take) hub.TakeServerBytes(connection->id, &connection->writing);
+    if (may_take) hub.TakeServerBytes(connection->id, &connection->taken);
     const pool::ServerConnection* server = hub.FindServer(connection->id);
     connection->wants_bytes = server != nullptr && hub.WantsServerBytes(*server);
   }
@@ -234,14 +280,10 @@ void Worker::Tell(proxy::Hub& hub, const News& news) {
   const bool closing = uv_is_closing(&connection->handle) != 0;
   const TimePoint now = Now();
   switch (news.kind) {
-    case News::Kind::kOpened:
-      if (closing) return;
-      if (connection->role == Role::kServer) hub.OnServerConnected(id, now);
-      return Note(hub, connection);
-    case News::Kind::kWritten:
+    case News::Kind::kReady:
       if (closing || connection->ending) return;
       Note(hub, connection);
-      if (connection->writing.empty() && connection->holds_input) hub.OnClientDrained(id, now);
+      if (connection->taken.empty() && connection->holds_input) hub.OnClientDrained(id, now);
       return;
     case News::Kind::kLost:
       if (connection->role == Role::kCancel) return hub.OnCancelSent(id, now);
@@ -255,12 +297,15 @@ void Worker::Settle() {
   while (true) {
     for (Adopted& adopted : std::exchange(adopted_, {})) Open(std::move(adopted));
     for (proxy::NetAction& action : std::exchange(actions_, {})) Perform(std::move(action));
-    for (Connection* connection : noted_) {
-      if (!connection->write_active) Write(connection);
-      UpdateReading(connection);
+    for (size_t i = 0; i < noted_.size(); ++i) {  // TLS may bring more of them
+      Write(noted_[i]);
+      UpdateReading(noted_[i]);
     }
     noted_.clear();
-    if (news_.empty()) break;
+    if (news_.empty()) {
+      if (actions_.empty() && adopted_.empty()) break;
+      continue;
+    }
     SharedHub::Access hub = hub_->Lock(id_);
     for (const News& news : std::exchange(news_, {})) Tell(*hub, news);
     Collect(*hub);
@@ -272,9 +317,10 @@ void Worker::Perform(proxy::NetAction action) {
   using Kind = proxy::NetAction::Kind;
   switch (action.kind) {
     case Kind::kConnectServer:
-      return Connect(action.id, Role::kServer, {});
+      return Connect(action.id, Role::kServer, {}, NewNegotiation(false));
     case Kind::kSendCancel:
-      return Connect(action.id, Role::kCancel, std::move(action.last_bytes));
+      return Connect(action.id, Role::kCancel, std::move(action.last_bytes),
+                     action.encrypt ? NewNegotiation(true) : nullptr);
     case Kind::kCloseServer:
       if (Connection* connection = Find(Role::kServer, action.id)) {
         if (!connection->connected) return Close(connection);
@@ -284,6 +330,12 @@ void Worker::Perform(proxy::NetAction action) {
     case Kind::kCloseClient:
       if (Connection* connection = Find(Role::kClient, action.id)) {
         End(connection, std::move(action.last_bytes));
+      }
+      return;
+    case Kind::kStartTls:
+    case Kind::kStartDirectTls:
+      if (Connection* connection = Find(Role::kClient, action.id)) {
+        StartClientTls(connection, std::move(action));
       }
       return;
   }
@@ -297,16 +349,19 @@ Connection* Worker::Find(Role role, uint64_t id) {
 
 // --- writing ---
 
-// Writes what has been taken, and behind it the last words. REQUIRES: no write is active.
+// Writes what has been taken, and behind it the last words, as far as the socket takes it.
 void Worker::Write(Connection* connection) {
-  if (uv_is_closing(&connection->handle)) return;
-  const bool had_bytes = !connection->writing.empty();
+  if (connection->write_active || uv_is_closing(&connection->handle)) return;
+  const bool had_bytes = !connection->taken.empty();
   while (true) {
-    while (!connection->writing.empty()) {
-      if (!WriteSome(connection)) return;
+    if (connection->ending && connection->taken.empty())
+      std::swap(connection->taken, connection->last);
+    if (connection->tls != nullptr && !WriteTls(connection)) return;
+    if (!connection->connected) return;
+    while (!connection->taken.empty()) {
+      if (!WriteSome(connection, &connection->taken)) return;
     }
     if (!connection->ending || connection->last.empty()) break;
-    connection->writing = std::exchange(connection->last, {});
   }
   if (connection->ending) {
     if (std::exchange(connection->shut_down, true)) return;
@@ -315,18 +370,17 @@ void Worker::Write(Connection* connection) {
     return UpdateReading(connection);
   }
   // What was held back because of these bytes goes on.
-  if (had_bytes && connection->holds_input) {
-    news_.push_back({News::Kind::kWritten, connection, {}});
+  if (connection->left_behind || (had_bytes && connection->holds_input)) {
+    news_.push_back({News::Kind::kReady, connection, {}});
   }
 }
 
 // Writes what the socket takes. Returns false if it takes no more: the rest is handed to uv_write.
-bool Worker::WriteSome(Connection* connection) {
+bool Worker::WriteSome(Connection* connection, Outbox* out) {
   constexpr size_t kMaxPieces = 16;
-  Outbox& out = connection->writing;
   std::array<std::string_view, kMaxPieces> pieces;
   std::array<uv_buf_t, kMaxPieces> buffers;
-  const size_t count = out.Peek(pieces);
+  const size_t count = out->Peek(pieces);
   for (size_t i = 0; i < count; ++i) {
     buffers[i] =
         uv_buf_init(const_cast<char*>(pieces[i].data()), static_cast<unsigned>(pieces[i].size()));
@@ -334,16 +388,17 @@ bool Worker::WriteSome(Connection* connection) {
   const int written =
       uv_try_write(&connection->stream, buffers.data(), static_cast<unsigned>(count));
   if (written > 0) {
-    out.Consume(static_cast<size_t>(written));
+    out->Consume(static_cast<size_t>(written));
     return true;
   }
   if (written != UV_EAGAIN) {
-    out.Clear();
+    out->Clear();
     Lose(connection, NetError("lost the connection", written));
     return false;
   }
-  std::vector<std::string_view> all(out.pieces());
-  all.resize(out.Peek(all));
+  connection->writing = std::exchange(*out, {});
+  std::vector<std::string_view> all(connection->writing.pieces());
+  all.resize(connection->writing.Peek(all));
   std::vector<uv_buf_t> blocks;
   blocks.reserve(all.size());
   for (const std::string_view piece : all) {
@@ -369,10 +424,12 @@ void Worker::OnWritten(uv_write_t* request, int status) {
   connection->writing.Clear();
   if (status != 0) {
     worker->Lose(connection, NetError("lost the connection", status));
-  } else if (connection->ending) {
+  } else {
     worker->Write(connection);
-  } else if (connection->role != Role::kCancel) {
-    worker->news_.push_back({News::Kind::kWritten, connection, {}});
+    const bool done = !connection->write_active && connection->connected && !connection->ending;
+    if (done && connection->role != Role::kCancel) {
+      worker->news_.push_back({News::Kind::kReady, connection, {}});
+    }
   }
   worker->Settle();
 }
@@ -382,6 +439,7 @@ void Worker::OnWritten(uv_write_t* request, int status) {
 void Worker::Lose(Connection* connection, Error error) {
   if (uv_is_closing(&connection->handle)) return;
   const bool told = connection->ending;  // the hub has let go of it
+  if (connection->negotiation != nullptr && !told) GiveRefusal(connection);
   Close(connection);
   if (!told) news_.push_back({News::Kind::kLost, connection, std::move(error)});
 }
@@ -392,7 +450,7 @@ void Worker::End(Connection* connection, Outbox last) {
   connection->ending = true;
   connection->last = std::move(last);
   connection->deadline = Now() + kLingerTime;
-  if (!connection->write_active) Write(connection);
+  Write(connection);
   UpdateReading(connection);
 }
 

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include <atomic>
+#include <memory>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -24,14 +25,16 @@
 #include "net/connection.h"
 #include "net/listener.h"
 #include "net/shared_hub.h"
+#include "net/tls_context.h"
+#include "pool/tls_negotiation.h"
 #include "proxy/config.h"
 
 namespace pgsidecar::net {
 
 class Worker {
  public:
-  // `hub` outlives the worker, which has a waker there.
-  Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, SharedHub* hub);
+  // `tls` and `hub` outlive the worker, which has a waker in the hub.
+  Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, TlsStore* tls, SharedHub* hub);
   // REQUIRES: the loop does not run.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -63,7 +66,8 @@ class Worker {
   };
   // What has come of system calls, and is told to the hub when it is locked next.
   struct News {
-    enum class Kind : uint8_t { kOpened, kWritten, kLost };
+    // kReady: open, or what was taken last has been written.
+    enum class Kind : uint8_t { kReady, kLost };
     Kind kind;
     Connection* connection;
     Error error;  // of kLost
@@ -76,6 +80,8 @@ class Worker {
   static void OnClosed(uv_handle_t* handle);
 
   void OnBytes(Connection* connection, std::string_view bytes);
+  void Deliver(Connection* connection, std::string_view bytes);
+  void OnOpen(Connection* connection);
   // The other end has gone, or cannot be reached.
   void Lose(Connection* connection, Error error);
 
@@ -91,9 +97,11 @@ class Worker {
   void Settle();
   void Perform(proxy::NetAction action);
   void Open(Adopted adopted);
-  void Connect(proxy::ServerId id, Role role, Outbox first_bytes);
+  void Connect(proxy::ServerId id, Role role, Outbox first_bytes,
+               std::unique_ptr<pool::TlsNegotiation> negotiation);
   void Write(Connection* connection);
-  bool WriteSome(Connection* connection);
+  bool WriteSome(Connection* connection, Outbox* out);
+  bool WantsBytes(const Connection& connection) const;
   void UpdateReading(Connection* connection);
   void End(Connection* connection, Outbox last);
   void Close(Connection* connection);
@@ -101,13 +109,27 @@ class Worker {
   void Tick();
   Connection* Find(Role role, uint64_t id);
 
+  // --- worker_tls.cc, without it, too ---
+  std::unique_ptr<pool::TlsNegotiation> NewNegotiation(bool must_encrypt) const;
+  void Negotiate(Connection* connection, pool::TlsNegotiation::Step step);
+  void Reconnect(Connection* connection);
+  void GiveRefusal(Connection* connection);
+  void StartClientTls(Connection* connection, proxy::NetAction action);
+  void OnGuardedBytes(Connection* connection, std::string_view bytes);
+  void DeliverJudged(Connection* connection, std::string_view bytes);
+  void Pump(Connection* connection);
+  bool ShakeHands(Connection* connection);
+  bool WriteTls(Connection* connection);
+
   proxy::WorkerId id_;
   proxy::UpstreamUrl upstream_;
+  TlsStore* tls_;
   SharedHub* hub_;
   uv_loop_t loop_;
   uv_timer_t timer_;
   uv_async_t wake_;
   std::vector<char> read_buffer_;
+  std::vector<char> tls_buffer_;  // for decrypted bytes; empty as long as there is no TLS
   std::atomic<TimePoint> turned_at_{};
   std::atomic<clockid_t> processor_clock_{};
   std::atomic<bool> running_ = false;

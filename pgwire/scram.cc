@@ -27,8 +27,6 @@ namespace {
 constexpr size_t kNonceBytes = 18;
 // PostgreSQL's own messages stay well below; a longer one is not worth parsing.
 constexpr size_t kMaxScramMessageBytes = 4096;
-// base64 of "n,,": no channel binding.
-constexpr std::string_view kChannelBinding = "c=biws";
 
 Error NotScram(std::string detail) {
   return Error{"28000", "invalid SCRAM message from server", std::move(detail), ""};
@@ -164,6 +162,18 @@ Result<ServerFirst> ParseServerFirst(std::string_view message, std::string_view 
   return ServerFirst{*nonce, std::move(*salt), *iterations};
 }
 
+std::string_view Gs2Header(ScramBinding::Flag flag) {
+  switch (flag) {
+    case ScramBinding::Flag::kNone:
+      return "n,,";
+    case ScramBinding::Flag::kOffered:
+      return "y,,";
+    case ScramBinding::Flag::kBound:
+      break;
+  }
+  return "p=tls-server-end-point,,";
+}
+
 std::optional<std::string> Md5Hex(std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned int digest_bytes = 0;
@@ -176,19 +186,25 @@ std::optional<std::string> Md5Hex(std::string_view bytes) {
 
 }  // namespace
 
-ScramClient::ScramClient(std::string password, std::string nonce, std::string_view user)
+ScramClient::ScramClient(std::string password, std::string nonce, std::string_view user,
+                         ScramBinding binding)
     : password_(std::move(password)),
       nonce_(std::move(nonce)),
-      client_first_bare_("n=" + EscapeName(user) + ",r=" + nonce_) {}
+      client_first_bare_("n=" + EscapeName(user) + ",r=" + nonce_),
+      binding_(std::move(binding)) {}
 
-std::string ScramClient::ClientFirst() const { return "n,," + client_first_bare_; }
+std::string ScramClient::ClientFirst() const {
+  return std::string(Gs2Header(binding_.flag)) + client_first_bare_;
+}
 
 Result<std::string> ScramClient::ClientFinal(std::string_view server_first) {
   server_signature_.clear();
   const auto parsed = ParseServerFirst(server_first, nonce_);
   if (!parsed.ok()) return parsed.error();
 
-  std::string client_final = std::string(kChannelBinding) + ",r=" + std::string(parsed->nonce);
+  std::string client_final =
+      "c=" + ToBase64(std::string(Gs2Header(binding_.flag)) + binding_.data) +
+      ",r=" + std::string(parsed->nonce);
   const std::string auth_message =
       client_first_bare_ + "," + std::string(server_first) + "," + client_final;
 

@@ -1,5 +1,6 @@
-// The client's side of SASL: SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677), and the
-// older password answers. Used for the proxy's own connections to the server; a client's exchange
+// The client's side of SASL: SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, which is bound to the server's
+// certificate by tls-server-end-point (RFC 5802, RFC 7677, RFC 5929), and the older password
+// answers. Used for the proxy's own connections to the server; a client's exchange
 // is relayed and never passes through here.
 //
 // Passwords are used byte for byte. For ASCII this is what SASLprep (RFC 4013) yields; a password
@@ -18,8 +19,20 @@
 namespace pgsidecar::pgwire {
 
 inline constexpr std::string_view kScramSha256 = "SCRAM-SHA-256";
+inline constexpr std::string_view kScramSha256Plus = "SCRAM-SHA-256-PLUS";
 // A server that asks for more iterations than this is refused rather than obeyed.
 inline constexpr uint32_t kMaxScramIterations = 1000000;
+
+// What the client says of channel binding, in its gs2 header.
+struct ScramBinding {
+  enum class Flag : uint8_t {
+    kNone,     // n: the client cannot, as without TLS
+    kOffered,  // y: it could, and thinks that the server cannot
+    kBound,    // p=tls-server-end-point: mechanism SCRAM-SHA-256-PLUS
+  };
+  Flag flag = Flag::kNone;
+  std::string data{};  // of kBound: the digest of the server's certificate
+};
 
 // One exchange: ClientFirst, then ClientFinal(server-first), then CheckServerFinal(server-final).
 // Errors are 28000 (what the server sent is not SCRAM) or 28P01 (its signature is wrong).
@@ -27,7 +40,8 @@ class ScramClient {
  public:
   // `nonce` is printable ASCII without commas, at least 18 characters of fresh randomness.
   // PostgreSQL ignores the user of a SCRAM message and takes the startup packet's: leave it empty.
-  ScramClient(std::string password, std::string nonce, std::string_view user = "");
+  ScramClient(std::string password, std::string nonce, std::string_view user = "",
+              ScramBinding binding = {});
 
   std::string ClientFirst() const;
   // Costs as much processor time as the server's iteration count asks for: about a millisecond at
@@ -39,6 +53,7 @@ class ScramClient {
   std::string password_;
   std::string nonce_;
   std::string client_first_bare_;
+  ScramBinding binding_;
   std::string server_signature_;
 };
 

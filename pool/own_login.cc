@@ -25,8 +25,13 @@ bool Offers(std::string_view mechanisms, std::string_view wanted) {
 
 }  // namespace
 
-OwnLogin::OwnLogin(pgwire::StartupMessage startup, std::string password)
-    : startup_(std::move(startup)), password_(std::move(password)) {}
+OwnLogin::OwnLogin(pgwire::StartupMessage startup, std::string password,
+                   const TransportSecurity& transport, ChannelBinding binding)
+    : startup_(std::move(startup)),
+      password_(std::move(password)),
+      encrypted_(transport.encrypted),
+      endpoint_hash_(transport.endpoint_hash),
+      binding_(binding) {}
 
 void OwnLogin::Start(Outbox& out) const {
   out.Emit([&](std::string& to) { startup_.Encode(to); });
@@ -36,6 +41,16 @@ Result<bool> OwnLogin::OnAuthentication(std::string_view body, Outbox& out) {
   const Result<pgwire::Authentication> message = pgwire::Authentication::Decode(body);
   if (!message.ok()) return message.error();
   using Request = pgwire::AuthenticationRequest;
+  const bool is_sasl = message->request == Request::kSasl ||
+                       message->request == Request::kSaslContinue ||
+                       message->request == Request::kSaslFinal;
+  if (binding_ == ChannelBinding::kRequire &&
+      (message->request == Request::kOk ? !scram_ : !is_sasl)) {
+    return Error{
+        "28000",
+        "channel binding required, but server authenticated client without channel binding", "",
+        ""};
+  }
   if (message->request == Request::kOk) {
     if (!scram_ || scram_verified_) return true;
     return Error{"28000", "the server ended the SCRAM exchange without proving itself", "", ""};
@@ -76,14 +91,30 @@ Result<bool> OwnLogin::OnAuthentication(std::string_view body, Outbox& out) {
 }
 
 Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, Outbox& out) {
-  if (!Offers(mechanisms, pgwire::kScramSha256)) {
+  const bool can_bind =
+      encrypted_ && !endpoint_hash_.empty() && binding_ != ChannelBinding::kDisable;
+  const bool binds = can_bind && Offers(mechanisms, pgwire::kScramSha256Plus);
+  if (!binds && binding_ == ChannelBinding::kRequire) {
+    return Error{"28000",
+                 "channel binding is required, but server did not offer an authentication method "
+                 "that supports channel binding",
+                 "", ""};
+  }
+  if (!binds && !Offers(mechanisms, pgwire::kScramSha256)) {
     return Error{"28000", "the server offers no SASL mechanism that is supported",
                  "expected SCRAM-SHA-256", ""};
   }
-  scram_.emplace(password_, pgwire::MakeScramNonce());
+  pgwire::ScramBinding binding;
+  if (binds) {
+    binding = {pgwire::ScramBinding::Flag::kBound, endpoint_hash_};
+  } else if (can_bind) {
+    binding.flag = pgwire::ScramBinding::Flag::kOffered;
+  }
+  scram_.emplace(password_, pgwire::MakeScramNonce(), "", std::move(binding));
   const std::string first = scram_->ClientFirst();
   out.Emit([&](std::string& to) {
-    pgwire::SaslInitialResponse{pgwire::kScramSha256, first}.Encode(to);
+    pgwire::SaslInitialResponse{binds ? pgwire::kScramSha256Plus : pgwire::kScramSha256, first}
+        .Encode(to);
   });
   return true;
 }

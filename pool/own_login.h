@@ -11,6 +11,7 @@
 
 #include "base/outbox.h"
 #include "base/result.h"
+#include "base/transport.h"
 #include "pgwire/scram.h"
 #include "pgwire/startup.h"
 
@@ -18,7 +19,12 @@ namespace pgsidecar::pool {
 
 class OwnLogin {
  public:
-  OwnLogin(pgwire::StartupMessage startup, std::string password);
+  // Over TLS the SCRAM exchange is bound to the server's certificate (SCRAM-SHA-256-PLUS) if the
+  // server offers that and `binding` does not forbid it; if `binding` requires it, nothing else is
+  // answered.
+  OwnLogin(pgwire::StartupMessage startup, std::string password,
+           const TransportSecurity& transport = {},
+           ChannelBinding binding = ChannelBinding::kPrefer);
 
   void Start(Outbox& out) const;
 
@@ -31,6 +37,9 @@ class OwnLogin {
 
   pgwire::StartupMessage startup_;
   std::string password_;
+  bool encrypted_;
+  std::string endpoint_hash_;  // empty: nothing to bind to
+  ChannelBinding binding_;
   std::optional<pgwire::ScramClient> scram_;
   bool scram_verified_ = false;  // the server has proved that it knows the password, too
 };

@@ -62,8 +62,8 @@ void ServerConnection::MoveTo(ServerState state) {
   state_ = state;
 }
 
-void ServerConnection::StartOwnLogin(std::string password) {
-  login_.emplace(startup_, std::move(password));
+void ServerConnection::StartOwnLogin(std::string password, ChannelBinding binding) {
+  login_.emplace(startup_, std::move(password), transport, binding);
   login_->Start(out);
 }
 

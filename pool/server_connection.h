@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/outbox.h"
 #include "base/result.h"
+#include "base/transport.h"
 #include "pgwire/message_stream.h"
 #include "pgwire/startup.h"
 #include "pool/own_login.h"
@@ -84,8 +85,9 @@ class ServerConnection {
   // The only way in which a state changes; asserts that the change is one of the picture above.
   void MoveTo(ServerState state);
 
-  // Opens an own login once the socket is connected. A relayed one is sent by its session.
-  void StartOwnLogin(std::string password);
+  // Opens an own login once the socket is connected and `transport` known. A relayed one is sent by
+  // its session.
+  void StartOwnLogin(std::string password, ChannelBinding binding = ChannelBinding::kPrefer);
   // REQUIRES: nothing else is running on the connection.
   void StartQuery(std::string_view sql, OwnQuery::OnRow on_row, OwnQuery::OnDone on_done);
   bool querying() const { return query_.running(); }
@@ -103,6 +105,7 @@ class ServerConnection {
   // --- what the session holds, kept by whoever changes it ---
   Outbox out;
   WorkerId worker = 0;  // whose loop carries the socket
+  TransportSecurity transport;  // from when the socket is connected
   // Of what the server sends, whoever reads it: a message may begin before a lease and end in it.
   pgwire::MessageStream stream;
   Pool* pool = nullptr;  // that counts it; null before the probe, and for the proxy's own

@@ -225,6 +225,27 @@ void SettleClasses(Config& config, const Givens& givens) {
   if (!given("content_entry_bytes")) config.content_entry_bytes = config.cache_entry_bytes;
 }
 
+// Of TLS to clients, each file that the mode needs.
+std::optional<Error> CheckClientTls(Config& config, const Givens& givens) {
+  const bool mode_given = !givens[IndexOf("client_tls_sslmode")].empty();
+  if (!mode_given && !config.client_tls_cert_file.empty()) {
+    config.client_tls_sslmode = TlsMode::kPrefer;
+  }
+  if (config.client_tls_sslmode == TlsMode::kDisable) return std::nullopt;
+  const std::string mode =
+      "client_tls_sslmode = " + std::string(TlsModeName(config.client_tls_sslmode));
+  const std::string origin =
+      OriginOf(mode_given ? "client_tls_sslmode" : "client_tls_cert_file", givens);
+  if (config.client_tls_cert_file.empty() || config.client_tls_key_file.empty()) {
+    return At(origin,
+              Failure("expected client_tls_cert_file and client_tls_key_file with " + mode));
+  }
+  if (config.client_tls_sslmode >= TlsMode::kVerifyCa && config.client_tls_ca_file.empty()) {
+    return At(origin, Failure("expected client_tls_ca_file with " + mode));
+  }
+  return std::nullopt;
+}
+
 // What holds between settings. Lowers a default that a smaller limit has overtaken.
 std::optional<Error> CheckTogether(Config& config, const Givens& givens) {
   SettleClasses(config, givens);
@@ -236,6 +257,7 @@ std::optional<Error> CheckTogether(Config& config, const Givens& givens) {
   for (const auto& [name, field] : kEntryBytes) {
     if (auto error = CheckEntryBytes(name, field, config, givens)) return error;
   }
+  if (auto error = CheckClientTls(config, givens)) return error;
   return CheckAddresses(config, givens);
 }
 

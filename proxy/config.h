@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/transport.h"
 #include "proxy/cache_policy.h"
 #include "proxy/rules.h"
 #include "proxy/url.h"
@@ -49,6 +50,13 @@ struct Config {
   // others than this machine reach. Such a server's pg_hba trusts the proxy's address, not the
   // client's.
   bool accept_unauthenticated = false;
+
+  // TLS to clients, in PgBouncer's names. Without a certificate there is none.
+  TlsMode client_tls_sslmode = TlsMode::kDisable;  // kPrefer if nobody says, and a certificate is
+  std::string client_tls_cert_file;
+  std::string client_tls_key_file;
+  std::string client_tls_ca_file;  // who may vouch for a client's certificate
+  std::string client_tls_min_protocol = "TLSv1.2";
 
   Consistency consistency = Consistency::kSession;
   Duration ttl = std::chrono::minutes(5);

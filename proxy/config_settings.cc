@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kLogLevels = {"debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
+constexpr std::array<std::string_view, 2> kTlsProtocols = {"TLSv1.2", "TLSv1.3"};
 
 constexpr int64_t kMillisecond = 1000;
 constexpr int64_t kKilobyte = 1024;
@@ -32,6 +33,16 @@ constexpr std::array kSettings = std::to_array<Setting>({
              kMaxWorkers}),
     {"accept_unauthenticated", &Config::accept_unauthenticated,
      "let clients of other machines in when the server asks them for nothing"},
+    {"client_tls_sslmode", &Config::client_tls_sslmode,
+     "TLS to clients: disable, allow, prefer, require, verify-ca or verify-full; prefer if a "
+     "certificate is given"},
+    {"client_tls_cert_file", &Config::client_tls_cert_file,
+     "the certificate that clients are shown, with its chain (PEM)"},
+    {"client_tls_key_file", &Config::client_tls_key_file, "the private key of that certificate"},
+    {"client_tls_ca_file", &Config::client_tls_ca_file,
+     "the root certificates that clients' certificates are checked against"},
+    {"client_tls_min_protocol", Choice{&Config::client_tls_min_protocol, kTlsProtocols},
+     "TLSv1.2 or TLSv1.3"},
     {"consistency", &Config::consistency, "what a cached read promises: session or ttl"},
     {"ttl", &Config::ttl, "the oldest answer served from the cache; lifts max_foreign_staleness",
      kMillisecond},
@@ -140,6 +151,7 @@ std::string TypeName(const Setting& setting) {
     std::string operator()(std::optional<ListenAddress> Config::*) { return "HOST:PORT"; }
     std::string operator()(Consistency Config::*) { return "LEVEL"; }
     std::string operator()(CacheMode Config::*) { return "on|off|verify|observe"; }
+    std::string operator()(TlsMode Config::*) { return "SSLMODE"; }
     std::string operator()(bool Config::*) { return "on|off"; }
     std::string operator()(Duration Config::*) { return "DURATION"; }
     std::string operator()(size_t Config::*) { return "SIZE"; }

@@ -28,8 +28,9 @@ struct Choice {
 using Field =
     std::variant<UpstreamUrl Config::*, std::vector<ListenAddress> Config::*,
                  std::vector<std::string> Config::*, std::optional<ListenAddress> Config::*,
-                 Consistency Config::*, CacheMode Config::*, bool Config::*, Duration Config::*,
-                 size_t Config::*, uint32_t Config::*, std::string Config::*, Choice>;
+                 Consistency Config::*, CacheMode Config::*, TlsMode Config::*, bool Config::*,
+                 Duration Config::*, size_t Config::*, uint32_t Config::*, std::string Config::*,
+                 Choice>;
 struct Setting {
   std::string_view name;  // as in the TOML file
   Field field;

@@ -77,6 +77,14 @@ class Setter {
     config_.*field = *mode;
     return std::nullopt;
   }
+  std::optional<Error> operator()(TlsMode Config::*field) {
+    const std::optional<TlsMode> mode = ParseTlsMode(text_);
+    if (!mode) {
+      return Expected("disable, allow, prefer, require, verify-ca or verify-full", text_);
+    }
+    config_.*field = *mode;
+    return std::nullopt;
+  }
   std::optional<Error> operator()(bool Config::*field) {
     constexpr std::array<std::string_view, 4> kOn = {"on", "true", "yes", "1"};
     constexpr std::array<std::string_view, 4> kOff = {"off", "false", "no", "0"};
@@ -169,6 +177,8 @@ std::string ShowValue(const Setting& setting, const Config& config) {
         return std::string(ConsistencyName(value));
       } else if constexpr (std::is_same_v<T, CacheMode>) {
         return std::string(CacheModeName(value));
+      } else if constexpr (std::is_same_v<T, TlsMode>) {
+        return std::string(TlsModeName(value));
       } else if constexpr (std::is_same_v<T, bool>) {
         return value ? "on" : "off";
       } else if constexpr (std::is_same_v<T, Duration>) {

@@ -28,6 +28,17 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
   return {
       {"client_connections_total", "Client connections accepted", true, s.client_connections},
       {"client_logins_total", "Clients that the server let in", true, s.client_logins},
+      {"client_tls_handshakes_total", "TLS handshakes with clients", true, s.client_tls_handshakes},
+      {"client_tls_resumptions_total", "Of these, on an earlier session", true,
+       s.client_tls_resumptions},
+      {"client_tls_failures_total", "TLS handshakes with clients that failed", true,
+       s.client_tls_failures},
+      {"server_tls_handshakes_total", "TLS handshakes with the server", true,
+       s.server_tls_handshakes},
+      {"server_tls_resumptions_total", "Of these, on an earlier session", true,
+       s.server_tls_resumptions},
+      {"server_tls_failures_total", "TLS handshakes with the server that failed", true,
+       s.server_tls_failures},
       {"server_connections_total", "Server connections opened", true, s.server_connections},
       {"clients", "Client connections now", false, hub.sessions().size()},
       {"servers", "Server connections now", false, hub.servers().size()},
@@ -155,7 +166,8 @@ LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
   for (const auto& [id, session] : hub.sessions()) {
     const std::string* user = session->startup().Find("user");
     const std::string* application = session->startup().Find("application_name");
-    rows.push_back({Count(id), Text(session->peer()), user ? Value(*user) : Value(),
+    rows.push_back({Count(id), Text(session->peer()), Text(session->transport().Summary()),
+                    user ? Value(*user) : Value(),
                     session->database() ? Value(session->database()->name()) : Value(),
                     application ? Value(*application) : Value(),
                     Text(SessionStateName(session->state())),
@@ -167,7 +179,7 @@ LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
                     session->bypass().empty() ? Value() : Text(session->bypass()),
                     Seconds(now - session->connected_at()), Count(session->worker)});
   }
-  return Show({"id", "addr", "user", "database", "application_name", "state", "activity",
+  return Show({"id", "addr", "tls", "user", "database", "application_name", "state", "activity",
                "server_id", "pinned_because", "bypass_because", "age_seconds", "worker"},
               std::move(rows));
 }
@@ -177,8 +189,8 @@ LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
   for (const auto& [id, server] : hub.servers()) {
     const std::string* user = server->startup().Find("user");
     const std::string* database = server->startup().Find("database");
-    rows.push_back({Count(id), user ? Value(*user) : Value(), database ? Value(*database) : Value(),
-                    Text(ServerStateName(server->state())),
+    rows.push_back({Count(id), Text(server->transport.Summary()), user ? Value(*user) : Value(),
+                    database ? Value(*database) : Value(), Text(ServerStateName(server->state())),
                     Text(server->pool     ? "pool"
                          : server->client ? "login"
                                           : "catalog"),
@@ -186,7 +198,7 @@ LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
                     Count(server->statements().size()), Seconds(now - server->created_at),
                     Seconds(now - server->used_at), Count(server->worker)});
   }
-  return Show({"id", "user", "database", "state", "purpose", "remote_pid", "client_id",
+  return Show({"id", "tls", "user", "database", "state", "purpose", "remote_pid", "client_id",
                "prepared_statements", "age_seconds", "idle_seconds", "worker"},
               std::move(rows));
 }

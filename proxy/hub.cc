@@ -149,6 +149,15 @@ void Hub::OnClientDrained(ClientId id, TimePoint now) {
   Settle(session, now);
 }
 
+void Hub::OnClientSecured(ClientId id, TransportSecurity transport, TimePoint now) {
+  Session* session = FindSession(id);
+  if (session == nullptr) return;
+  ++statistics_.client_tls_handshakes;
+  if (transport.resumed) ++statistics_.client_tls_resumptions;
+  session->OnTransportSecured(std::move(transport));
+  Settle(session, now);
+}
+
 void Hub::OnClientGone(ClientId id, TimePoint now) {
   Session* session = FindSession(id);
   if (session == nullptr) return;
@@ -203,6 +212,16 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
       return Probe(session->server(), now);
     case Action::kForwardCancel:
       return ForwardCancel(*session, now);
+    case Action::kStartTls:
+      statistics_.bytes_to_clients += session->client_out.bytes();
+      return Act(session->worker, {NetAction::Kind::kStartTls, session->id(),
+                                   std::exchange(session->client_out, {})});
+    case Action::kStartDirectTls: {
+      Outbox first_bytes;
+      first_bytes.Append(session->TakeStartupBytes());
+      return Act(session->worker,
+                 {NetAction::Kind::kStartDirectTls, session->id(), std::move(first_bytes)});
+    }
     case Action::kLease:
       return Lease(session, now);
     case Action::kRelease:

@@ -45,15 +45,19 @@ using pool::WorkerId;
 // What net/ has to do.
 struct NetAction {
   enum class Kind : uint8_t {
-    kConnectServer,  // open a socket to the upstream for server `id`: OnServerConnected or
-                     // ...Failed
-    kCloseServer,    // close the socket of server `id` once `last_bytes` are written
-    kCloseClient,    // close the socket of client `id` once `last_bytes` are written
-    kSendCancel,     // send `last_bytes` on a socket of its own to the upstream: OnCancelSent(id)
+    kConnectServer,   // open a socket to the upstream for server `id`: OnServerConnected or
+                      // ...Failed
+    kCloseServer,     // close the socket of server `id` once `last_bytes` are written
+    kCloseClient,     // close the socket of client `id` once `last_bytes` are written
+    kSendCancel,      // send `last_bytes` on a socket of its own to the upstream: OnCancelSent(id)
+    kStartTls,        // write `last_bytes` to client `id`, then be the server of a TLS handshake:
+                      // OnClientSecured, or OnClientGone
+    kStartDirectTls,  // the same, but `last_bytes` are the first that have come from the client
   };
   Kind kind;
   uint64_t id;
   Outbox last_bytes;
+  bool encrypt = false;  // of kSendCancel: over TLS, as what it cancels
 };
 
 // What a worker has to do: the actions in their order, then what has been touched.
@@ -81,10 +85,16 @@ class Hub {
   ClientId OnClientOpened(bool trusted_listener, std::string peer, TimePoint now,
                           WorkerId worker = 0);
   void OnClientBytes(ClientId id, std::string_view bytes, TimePoint now);
+  // The TLS that was asked for is up.
+  void OnClientSecured(ClientId id, TransportSecurity transport, TimePoint now);
   void OnClientGone(ClientId id, TimePoint now);
   // What the session had to say has been written.
   void OnClientDrained(ClientId id, TimePoint now);
-  void OnServerConnected(ServerId id, TimePoint now);
+  // The socket is open, and TLS up or left out as the upstream's sslmode has it.
+  void OnServerConnected(ServerId id, TimePoint now, TransportSecurity transport = {});
+  // The server has refused the startup packet, nobody has been told, and a socket has been opened
+  // another way, over which it is asked again.
+  void OnServerReconnected(ServerId id, TransportSecurity transport);
   void OnServerConnectFailed(ServerId id, const Error& error, TimePoint now);
   void OnServerBytes(ServerId id, std::string_view bytes, TimePoint now);
   // `error` by value: it may be the connection's own, which ends here.
@@ -93,6 +103,10 @@ class Hub {
   void OnTick(TimePoint now);
   // New clients are refused, the others end as soon as nothing is under way.
   void Drain(TimePoint now);
+  // A handshake over which no login could begin.
+  void CountTlsFailure(bool of_client) {
+    ++(of_client ? statistics_.client_tls_failures : statistics_.server_tls_failures);
+  }
   // Ends every session now.
   void EndAll(TimePoint now);
   // The processor time that a worker has used since its start.
@@ -163,6 +177,7 @@ class Hub {
   void SettleOne(Session* session, TimePoint now);
   void Perform(Session* session, Action action, TimePoint now);
   void EndSession(Session* session);
+  void KeepTransport(pool::ServerConnection* server, TransportSecurity transport);
 
   void LogIn(Session* session, TimePoint now);
   void NextLogin(TimePoint now);

@@ -264,9 +264,10 @@ void Hub::KeepOrphans(Session* session, const ServerConnection& server) {
 
 // --- servers ---
 
-void Hub::OnServerConnected(ServerId id, TimePoint now) {
+void Hub::OnServerConnected(ServerId id, TimePoint now, TransportSecurity transport) {
   ServerConnection* server = FindServer(id);
   if (server == nullptr) return;
+  KeepTransport(server, std::move(transport));
   if (Session* session = FindSession(server->client)) {
     session->OnLoginServer(server, now);
     return Settle(session, now);
@@ -278,7 +279,22 @@ void Hub::OnServerConnected(ServerId id, TimePoint now) {
   server->MoveTo(ServerState::kLoggingIn);
   const UpstreamUrl& upstream = config_->upstream;
   const std::string* user = server->startup().Find("user");
-  server->StartOwnLogin(user != nullptr && *user == upstream.user ? upstream.password : "");
+  server->StartOwnLogin(user != nullptr && *user == upstream.user ? upstream.password : "",
+                        upstream.tls.channel_binding);
+  TouchServer(id);
+}
+
+void Hub::KeepTransport(ServerConnection* server, TransportSecurity transport) {
+  if (transport.encrypted) ++statistics_.server_tls_handshakes;
+  if (transport.resumed) ++statistics_.server_tls_resumptions;
+  server->transport = std::move(transport);
+}
+
+void Hub::OnServerReconnected(ServerId id, TransportSecurity transport) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr) return;
+  KeepTransport(server, std::move(transport));
+  server->out.Emit([&](std::string& to) { server->startup().Encode(to); });
   TouchServer(id);
 }
 
@@ -386,7 +402,8 @@ void Hub::SendCancel(ServerConnection* server) {
     pgwire::CancelRequest{server->pid, server->cancel_key}.Encode(to);
   });
   statistics_.bytes_to_servers += bytes.bytes();
-  Act(server->worker, {NetAction::Kind::kSendCancel, server->id(), std::move(bytes)});
+  Act(server->worker,
+      {NetAction::Kind::kSendCancel, server->id(), std::move(bytes), server->transport.encrypted});
 }
 
 // The cancel request has been taken by the server: what it hits, it has hit.

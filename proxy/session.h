@@ -31,6 +31,7 @@
 
 #include "base/clock.h"
 #include "base/outbox.h"
+#include "base/transport.h"
 #include "cache/fill.h"
 #include "cache/key.h"
 #include "cache/single_flight.h"
@@ -75,6 +76,8 @@ enum class Action : uint8_t {
   kLogIn,           // open a server connection with startup(), and relay its login
   kProbe,           // the login has been accepted: ask the server connection what it holds
   kForwardCancel,   // a CancelRequest came: cancel_request()
+  kStartTls,        // the client asks for TLS: write client_out, then shake hands
+  kStartDirectTls,  // it has begun TLS unasked: what has come is TakeStartupBytes()
   kLease,           // a server connection of the session's pool: OnLeased or OnLeaseFailed follows
   kRelease,         // the lease is over, the server connection clean
   kReleaseDirty,    // it is over and a transaction is open: ROLLBACK first
@@ -97,11 +100,15 @@ struct ClientStatement {
   bool local() const { return record == nullptr; }
 };
 
+// The peer of a client that has come over a Unix socket.
+inline constexpr std::string_view kUnixPeer = "unix";
+
 class Session {
  public:
   using ClientId = pool::ClientId;
 
   // `trusted_listener`: only this machine reaches the listener (loopback or a Unix socket).
+  // `peer`: the client's address and port, or kUnixPeer.
   Session(ClientId id, const Shared& shared, bool trusted_listener, std::string peer,
           TimePoint now);
   ~Session();
@@ -110,6 +117,8 @@ class Session {
 
   // --- inputs ---
   void OnClientBytes(std::string_view bytes, TimePoint now);
+  // The TLS that an action asked for is up; the client's bytes are what it carries from now on.
+  void OnTransportSecured(TransportSecurity transport);
   void OnClientGone(TimePoint now);
   // client_out has been written: what was held back because of it goes on.
   void OnClientDrained(TimePoint now);
@@ -143,6 +152,8 @@ class Session {
   pool::WorkerId worker = 0;  // whose loop carries the socket; kept by the owner
   std::vector<Action> TakeActions() { return std::exchange(actions_, {}); }
   bool has_actions() const { return !actions_.empty(); }
+  // What a client has sent before anything was answered.
+  std::string TakeStartupBytes() { return std::exchange(input_, {}); }
   std::vector<cache::WaiterId> TakeWoken() { return std::exchange(woken_, {}); }
   // What a lost server connection may still be committing; to be taken after OnServerLost.
   std::vector<cache::CounterIndex> TakeOrphanedWrites() { return std::exchange(orphaned_, {}); }
@@ -160,6 +171,8 @@ class Session {
   pool::Pool* pool() const { return pool_; }
   Database* database() const { return database_; }
   const std::string& peer() const { return peer_; }
+  // How the client's bytes travel; as of a plain connection until TLS is up.
+  const TransportSecurity& transport() const;
   uint32_t pid() const { return pid_; }
   const std::string& cancel_key() const { return cancel_key_; }
   catalog::Pin pin() const { return pin_; }
@@ -262,10 +275,13 @@ class Session {
 
   // --- session_startup.cc ---
   void ProcessStartup(std::string_view& input);
+  bool OffersTls() const;
+  bool TransportSuffices();
   void OnStartupMessage(pgwire::StartupMessage message);
   void ProcessLogin(std::string_view& input);
   void OnLoginPiece(const pgwire::Piece& piece);
   void OnLoginAuthentication(std::string_view bytes);
+  void OfferMechanisms(std::string_view mechanisms);
   void CheckEncodings();
   void Identify();
 
@@ -415,6 +431,7 @@ class Session {
   const Shared& shared_;
   bool trusted_listener_;
   std::string peer_;
+  std::unique_ptr<const TransportSecurity> transport_;  // null: plain
   TimePoint connected_at_;
 
   SessionState state_ = SessionState::kStartup;

@@ -1,5 +1,6 @@
 // A session's beginning: the packets without a type byte, and the login, which the server judges.
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -16,10 +17,18 @@ namespace {
 constexpr std::string_view kConsoleDatabase = "pgsidecar";
 // One SSLRequest and one GSSENCRequest; libpq sends no more.
 constexpr int kMaxEncryptionRequests = 2;
+// The first byte of a TLS record that carries a handshake; of a startup packet it is 0.
+constexpr char kTlsHandshake = 0x16;
+
+const TransportSecurity kPlainTransport;
 
 }  // namespace
 
 void Session::ProcessStartup(std::string_view& input) {
+  if (input.starts_with(kTlsHandshake) && encryption_requests_ == 0 && OffersTls()) {
+    ++encryption_requests_;
+    return Act(Action::kStartDirectTls);
+  }
   while (state_ == SessionState::kStartup) {
     uint32_t total = 0;
     Error error;
@@ -50,12 +59,50 @@ void Session::ProcessStartup(std::string_view& input) {
       return Fatal({"08P01", "unexpected data after an encryption request",
                     "The client has to wait for the answer.", ""});
     }
+    if (std::holds_alternative<pgwire::SslRequest>(*packet) && OffersTls()) {
+      client_out.Append("S");
+      return Act(Action::kStartTls);
+    }
     client_out.Append("N");
   }
 }
 
+const TransportSecurity& Session::transport() const {
+  return transport_ != nullptr ? *transport_ : kPlainTransport;
+}
+
+// As in PostgreSQL, a Unix socket needs none.
+bool Session::OffersTls() const {
+  return shared_.config->client_tls_sslmode != TlsMode::kDisable && peer_ != kUnixPeer &&
+         transport_ == nullptr;
+}
+
+void Session::OnTransportSecured(TransportSecurity transport) {
+  transport_ = std::make_unique<const TransportSecurity>(std::move(transport));
+}
+
+// Whether a session may come this way; else it has been told. A CancelRequest may come any way: its
+// key is its proof.
+bool Session::TransportSuffices() {
+  const TlsMode mode = shared_.config->client_tls_sslmode;
+  if (mode < TlsMode::kRequire || peer_ == kUnixPeer) return true;
+  if (!transport().encrypted) {
+    Fatal({"28000", "SSL required",
+           "client_tls_sslmode = " + std::string(TlsModeName(mode)) +
+               " refuses connections without TLS.",
+           "Connect with sslmode=require, or over the Unix socket."});
+    return false;
+  }
+  if (mode >= TlsMode::kVerifyCa && !transport().peer_verified) {
+    Fatal({"28000", "connection requires a valid client certificate", "", ""});
+    return false;
+  }
+  return true;
+}
+
 void Session::OnStartupMessage(pgwire::StartupMessage message) {
   startup_ = std::move(message);
+  if (!TransportSuffices()) return;
   const std::string* database = startup_.Find("database");
   if (database != nullptr && *database == kConsoleDatabase) {
     if (!trusted_listener_) {
@@ -156,6 +203,9 @@ void Session::OnLoginAuthentication(std::string_view bytes) {
   if (message->request != pgwire::AuthenticationRequest::kOk) {
     challenged_ = true;
     answer_due_ = message->request != pgwire::AuthenticationRequest::kSaslFinal;
+    if (message->request == pgwire::AuthenticationRequest::kSasl) {
+      return OfferMechanisms(message->data);
+    }
   } else if (!challenged_ && !trusted_listener_ && !shared_.config->accept_unauthenticated) {
     // The server's pg_hba saw the proxy's address and trusted that; it never judged the client.
     return Fatal({"28000", "the server let the proxy in without asking who the client is",
@@ -163,6 +213,22 @@ void Session::OnLoginAuthentication(std::string_view bytes) {
                   "Have pg_hba.conf ask for a password, or set accept_unauthenticated."});
   }
   client_out.Append(bytes);
+}
+
+// What binds the exchange to a TLS channel (SCRAM-SHA-256-PLUS) binds it to the server's, of which
+// the client sees nothing: it is not offered, and a client that demands it refuses by itself.
+void Session::OfferMechanisms(std::string_view mechanisms) {
+  constexpr std::string_view kBound = "-PLUS";
+  std::string offered;
+  while (!mechanisms.empty() && mechanisms.front() != '\0') {
+    const std::string_view name = mechanisms.substr(0, mechanisms.find('\0'));
+    mechanisms.remove_prefix(std::min(name.size() + 1, mechanisms.size()));
+    if (!name.ends_with(kBound)) offered.append(name).push_back('\0');
+  }
+  offered.push_back('\0');
+  client_out.Emit([&](std::string& to) {
+    pgwire::Authentication{pgwire::AuthenticationRequest::kSasl, offered}.Encode(to);
+  });
 }
 
 void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std::string cancel_key,

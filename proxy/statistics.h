@@ -18,7 +18,13 @@ struct Statistics {
   uint64_t client_connections = 0;  // accepted
   uint64_t client_logins = 0;       // of these, let in by the server
   uint64_t server_connections = 0;  // opened
-  uint64_t requests = 0;            // decided: queries and extended-protocol requests
+  uint64_t client_tls_handshakes = 0;
+  uint64_t client_tls_resumptions = 0;  // of these, on an earlier session
+  uint64_t client_tls_failures = 0;
+  uint64_t server_tls_handshakes = 0;
+  uint64_t server_tls_resumptions = 0;
+  uint64_t server_tls_failures = 0;
+  uint64_t requests = 0;  // decided: queries and extended-protocol requests
   uint64_t hits = 0;
   uint64_t misses = 0;
   uint64_t bypasses = 0;

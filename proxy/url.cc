@@ -118,32 +118,99 @@ std::optional<Error> TakeHost(UpstreamUrl& url, std::string_view& rest) {
   return port.empty() ? std::nullopt : SetPort(url, port);  // "host:/db" is allowed, as in libpq
 }
 
-// Refuses what asks for an encrypted connection to the server.
-std::optional<Error> CheckEncryption(std::string_view name, std::string_view value) {
-  const bool known_mode = value == "disable" || value == "allow" || value == "prefer";
-  if (name == "sslmode" && !known_mode) {
-    if (value == "require" || value.starts_with("verify-")) {
-      return Error{"F0000",
-                   "sslmode=" + std::string(value) +
-                       ": TLS to the server is not supported yet, expected disable, allow or "
-                       "prefer",
-                   "", ""};
+// Sets `to` to the one of `values` that `words` names at the same place.
+template <typename T, size_t N>
+std::optional<Error> SetWord(T& to, const std::array<std::string_view, N>& words,
+                             const std::array<T, N>& values, std::string_view name,
+                             std::string_view value) {
+  std::string expected;
+  for (size_t i = 0; i < N; ++i) {
+    if (value == words[i]) {
+      to = values[i];
+      return std::nullopt;
     }
-    return Expected("sslmode to be disable, allow or prefer");
+    expected += i == 0 ? "" : i + 1 == N ? " or " : ", ";
+    expected += words[i];
   }
-  const bool demanded =
-      ((name == "gssencmode" || name == "channel_binding") && value == "require") ||
-      (name == "ssl" && value == "true") || (name == "sslnegotiation" && value == "direct");
-  if (!demanded) return std::nullopt;
-  return Error{"F0000",
-               std::string(name) + "=" + std::string(value) +
-                   ": an encrypted connection to the server is not supported yet",
-               "", ""};
+  return Expected(std::string(name) + " to be " + expected);
+}
+
+// The parameters that say how the bytes are protected. `known` is whether `name` is one.
+std::optional<Error> SetTlsParameter(ServerTls& tls, std::string_view name, std::string& value,
+                                     bool& known) {
+  known = true;
+  if (name == "sslmode") {
+    tls.mode_given = true;
+    const std::optional<TlsMode> mode = ParseTlsMode(value);
+    if (!mode) {
+      return Expected("sslmode to be disable, allow, prefer, require, verify-ca or verify-full");
+    }
+    tls.mode = *mode;
+    return std::nullopt;
+  }
+  if (name == "ssl") {  // JDBC's spelling, as libpq takes it
+    if (value != "true") return Expected("ssl to be true; sslmode says everything else");
+    tls.mode_given = true;
+    tls.mode = TlsMode::kRequire;
+    return std::nullopt;
+  }
+  if (name == "sslnegotiation") {
+    return SetWord<bool, 2>(tls.direct, {"postgres", "direct"}, {false, true}, name, value);
+  }
+  if (name == "ssl_min_protocol_version") {
+    return SetWord<std::string, 2>(tls.min_protocol, {"TLSv1.2", "TLSv1.3"}, {"TLSv1.2", "TLSv1.3"},
+                                   name, value);
+  }
+  if (name == "channel_binding") {
+    return SetWord<ChannelBinding, 3>(
+        tls.channel_binding, {"disable", "prefer", "require"},
+        {ChannelBinding::kDisable, ChannelBinding::kPrefer, ChannelBinding::kRequire}, name, value);
+  }
+  if (name == "gssencmode" && value == "require") {
+    return Error{"F0000", "gssencmode=require: GSSAPI encryption is not supported, expected TLS",
+                 "", ""};
+  }
+  constexpr std::array<std::pair<std::string_view, std::string ServerTls::*>, 4> kFiles = {
+      {{"sslrootcert", &ServerTls::root_cert},
+       {"sslcert", &ServerTls::cert},
+       {"sslkey", &ServerTls::key},
+       {"sslcrl", &ServerTls::crl}}};
+  for (const auto& [file, field] : kFiles) {
+    if (name != file) continue;
+    tls.*field = std::move(value);
+    return std::nullopt;
+  }
+  known = false;
+  return std::nullopt;
+}
+
+// What holds between these parameters, as in libpq.
+std::optional<Error> CheckTls(ServerTls& tls) {
+  if (tls.root_cert == kSystemRoots) {
+    if (!tls.mode_given) tls.mode = TlsMode::kVerifyFull;
+    if (tls.mode != TlsMode::kVerifyFull) {
+      return Expected("sslmode=verify-full with sslrootcert=system, got sslmode=" +
+                      std::string(TlsModeName(tls.mode)));
+    }
+  }
+  if (tls.mode >= TlsMode::kVerifyCa && tls.root_cert.empty()) {
+    return Expected("sslrootcert (a file, or system) with sslmode=" +
+                    std::string(TlsModeName(tls.mode)));
+  }
+  if (tls.direct && tls.mode < TlsMode::kRequire) {
+    return Expected(
+        "sslmode=require, verify-ca or verify-full with sslnegotiation=direct, got sslmode=" +
+        std::string(TlsModeName(tls.mode)));
+  }
+  if (tls.cert.empty() != tls.key.empty()) return Expected("sslcert and sslkey together");
+  if (!tls.crl.empty() && tls.root_cert.empty()) return Expected("sslrootcert with sslcrl");
+  return std::nullopt;
 }
 
 std::optional<Error> SetParameter(UpstreamUrl& url, std::string name, std::string value) {
   if (name == "port") return SetPort(url, value);
-  if (auto error = CheckEncryption(name, value)) return error;
+  bool known = false;
+  if (auto error = SetTlsParameter(url.tls, name, value, known); error || known) return error;
   if (name == "user") {
     url.user = std::move(value);
   } else if (name == "password") {
@@ -152,7 +219,7 @@ std::optional<Error> SetParameter(UpstreamUrl& url, std::string name, std::strin
     url.host = std::move(value);
   } else if (name == "dbname") {
     url.database = std::move(value);
-  } else if (name != "sslmode") {
+  } else {
     url.parameters.emplace_back(std::move(name), std::move(value));
   }
   return std::nullopt;
@@ -213,6 +280,7 @@ Result<UpstreamUrl> ParseUrl(std::string_view text) {
     return Expected("a host in the URL, as in postgres://user:password@host:5432/db");
   }
   if (url.host.find(',') != std::string::npos) return Expected("one host in the URL");
+  if (auto error = CheckTls(url.tls)) return *error;
   if (url.user.empty()) url.user = OperatingSystemUser();
   if (url.user.empty()) {
     return Expected("a user in the URL, as in postgres://user:password@host:5432/db");
@@ -225,7 +293,12 @@ std::string RedactedUrl(const UpstreamUrl& url) {
   const bool is_address = url.host.find(':') != std::string::npos && !url.host.starts_with('/');
   const std::string host = is_address ? "[" + url.host + "]" : PercentEncode(url.host);
   return "postgres://" + PercentEncode(url.user) + "@" + host + ":" + std::to_string(url.port) +
-         "/" + PercentEncode(url.database);
+         "/" + PercentEncode(url.database) +
+         (url.tls.mode_given ? "?sslmode=" + std::string(TlsModeName(url.tls.mode)) : "") +
+         (url.tls.root_cert.empty()
+              ? ""
+              : (url.tls.mode_given ? "&" : "?") + std::string("sslrootcert=") +
+                    PercentEncode(url.tls.root_cert));
 }
 
 }  // namespace pgsidecar::proxy

@@ -11,8 +11,27 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/transport.h"
 
 namespace pgsidecar::proxy {
+
+// What sslrootcert says for the roots that the operating system trusts.
+inline constexpr std::string_view kSystemRoots = "system";
+
+// How the bytes to the server are protected: libpq's parameters of section 34.19 "SSL Support".
+// Nothing of it holds on a Unix socket.
+struct ServerTls {
+  TlsMode mode = TlsMode::kPrefer;
+  bool mode_given = false;
+  bool direct = false;    // sslnegotiation=direct: no SSLRequest first
+  std::string root_cert;  // sslrootcert: a file, or "system"; empty: whoever the server is
+  std::string cert;       // sslcert, with sslkey: a client certificate
+  std::string key;
+  std::string crl;                                           // sslcrl
+  std::string min_protocol = "TLSv1.2";                      // ssl_min_protocol_version
+  ChannelBinding channel_binding = ChannelBinding::kPrefer;  // of the proxy's own logins
+  bool operator==(const ServerTls&) const = default;
+};
 
 // All strings are percent-decoded and free of zero bytes.
 struct UpstreamUrl {
@@ -21,7 +40,8 @@ struct UpstreamUrl {
   std::string host;      // a name, an address without brackets, or a directory (begins with '/')
   std::string database;
   uint16_t port = 5432;  // of a directory: the socket is <host>/.s.PGSQL.<port>
-  // What the query part says beyond user, password, host, port, dbname and sslmode, in order.
+  ServerTls tls;
+  // What the query part says beyond that, in order.
   std::vector<std::pair<std::string, std::string>> parameters;
   bool operator==(const UpstreamUrl&) const = default;
 };
@@ -32,7 +52,8 @@ struct UpstreamUrl {
 // it is named as the user. The message of an Error says what was expected.
 Result<UpstreamUrl> ParseUrl(std::string_view text);
 
-// The URL of user, host, port and database: for logs and consoles.
+// The URL of user, host, port, database and what sslmode and sslrootcert say: for logs and
+// consoles.
 std::string RedactedUrl(const UpstreamUrl& url);
 
 }  // namespace pgsidecar::proxy

@@ -64,6 +64,21 @@ install_postgresql() {
   return "$status"
 }
 
+# Debian's package starts a service when it is installed, unless policy-rc.d forbids it. Nobody asked
+# for one: forbid it for the time of this installation, if nothing else says what to do.
+install_pgbouncer() {
+  local policy=/usr/sbin/policy-rc.d status=0
+  if [[ -e "$policy" ]]; then
+    apt_install pgbouncer
+    return
+  fi
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod 755 "$policy"
+  (apt_install pgbouncer) || status=$?
+  as_root rm -f "$policy"
+  return "$status"
+}
+
 # Usage: require_packages NAME... installs those that are missing.
 require_packages() {
   local package missing=()
@@ -78,9 +93,10 @@ require_packages() {
   say "installing: ${missing[*]}"
   apt_quietly update
   for package in "${missing[@]}"; do
-    if [[ "$package" == postgresql ]]; then
-      install_postgresql
-    fi
+    case $package in
+      postgresql) install_postgresql ;;
+      pgbouncer) install_pgbouncer ;;
+    esac
   done
   apt_install "${missing[@]}"
 }

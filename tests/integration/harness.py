@@ -81,7 +81,7 @@ class PostgresServer:
         "max_prepared_transactions = 10", "timezone = 'UTC'", "log_timezone = 'UTC'",
     )
 
-    def __init__(self, auth="trust", password="secret", conf=()):
+    def __init__(self, auth="trust", password="secret", conf=(), locale="C.UTF-8"):
         self.auth = auth
         self.password = password
         self.port = free_port()
@@ -96,7 +96,7 @@ class PostgresServer:
         self.data = os.path.join(self.directory, "data")
         subprocess.run(
             [server_bin("initdb"), "-D", self.data, "-U", "postgres", "--auth=trust", "--no-sync",
-             "--encoding=UTF8", "--locale=C.UTF-8"],
+             "--encoding=UTF8", f"--locale={locale}"],
             check=True, stdout=subprocess.DEVNULL, cwd="/", **self._identity)
         self._write("pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 " + auth + "\n")
         lines = (*self.BASE_CONF, f"unix_socket_directories = '{self.directory}'",

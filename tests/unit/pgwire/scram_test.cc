@@ -44,6 +44,17 @@ TEST(ScramTest, TheUserIsEmptyUnlessGivenAndEscapedIfGiven) {
   EXPECT_EQ(ScramClient("x", "nonce", "a,b=c").ClientFirst(), "n,,n=a=2Cb=3Dc,r=nonce");
 }
 
+TEST(ScramTest, ChannelBindingIsSaidFirstAndProvedAtTheEnd) {
+  using Flag = ScramBinding::Flag;
+  ScramClient offered("pencil", kNonce, "user", {Flag::kOffered});
+  EXPECT_EQ(offered.ClientFirst(), std::string("y,,n=user,r=") + kNonce);
+  EXPECT_TRUE(offered.ClientFinal(kServerFirst)->starts_with("c=eSws,r="));  // base64 of "y,,"
+  ScramClient bound("pencil", kNonce, "user", {Flag::kBound, std::string("\x01\x02\xff", 3)});
+  EXPECT_EQ(bound.ClientFirst(), std::string("p=tls-server-end-point,,n=user,r=") + kNonce);
+  EXPECT_TRUE(
+      bound.ClientFinal(kServerFirst)->starts_with("c=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsAQL/,r="));
+}
+
 TEST(ScramTest, AWrongServerSignatureIsRefused) {
   ScramClient client = ExampleClient();
   ASSERT_TRUE(client.ClientFinal(kServerFirst).ok());

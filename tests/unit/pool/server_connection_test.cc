@@ -89,6 +89,60 @@ TEST_F(ServerConnectionTest, LogsInByScramAndChecksTheServer) {
   }
 }
 
+// What an own login answers to an offer of mechanisms: the first words of its SCRAM message, or its
+// error.
+std::string AnswerTo(const std::vector<std::string>& mechanisms, bool encrypted,
+                     std::string endpoint_hash, ChannelBinding binding) {
+  ServerConnection server(1, Startup(), TimePoint{});
+  server.transport.encrypted = encrypted;
+  server.transport.endpoint_hash = std::move(endpoint_hash);
+  server.MoveTo(ServerState::kLoggingIn);
+  server.StartOwnLogin("secret", binding);
+  Drain(server.out);
+  std::string list;
+  for (const std::string& mechanism : mechanisms) list += mechanism + std::string(1, '\0');
+  list.push_back('\0');
+  if (server.OnBytes(Encoded(Authentication{AuthenticationRequest::kSasl, list})) ==
+      Event::kFailed) {
+    return server.error().message;
+  }
+  const std::string sent = Drain(server.out).substr(5);
+  const size_t name_bytes = sent.find('\0');
+  return sent.substr(0, name_bytes) + " " + sent.substr(name_bytes + 5, 2);
+}
+
+TEST_F(ServerConnectionTest, BindsItsLoginToTheServersCertificateIfItCan) {
+  using enum ChannelBinding;
+  const std::vector<std::string> both = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"};
+  const std::vector<std::string> plain = {"SCRAM-SHA-256"};
+  EXPECT_EQ(AnswerTo(both, true, "hash", kPrefer), "SCRAM-SHA-256-PLUS p=");
+  EXPECT_EQ(AnswerTo(both, true, "hash", kRequire), "SCRAM-SHA-256-PLUS p=");
+  EXPECT_EQ(AnswerTo(both, true, "hash", kDisable), "SCRAM-SHA-256 n,");
+  EXPECT_EQ(AnswerTo(both, true, "", kPrefer), "SCRAM-SHA-256 n,");  // nothing to bind to
+  EXPECT_EQ(AnswerTo(both, false, "", kPrefer), "SCRAM-SHA-256 n,");
+  // A middleman has taken it out of the list, or the server cannot: it is told that we could.
+  EXPECT_EQ(AnswerTo(plain, true, "hash", kPrefer), "SCRAM-SHA-256 y,");
+  EXPECT_EQ(AnswerTo(plain, true, "hash", kRequire),
+            "channel binding is required, but server did not offer an authentication method that "
+            "supports channel binding");
+}
+
+TEST_F(ServerConnectionTest, ALoginThatHasToBeBoundAnswersNothingElse) {
+  for (const auto request : {AuthenticationRequest::kOk, AuthenticationRequest::kCleartextPassword,
+                             AuthenticationRequest::kMd5Password}) {
+    ServerConnection server(1, Startup(), TimePoint{});
+    server.transport = {.encrypted = true, .endpoint_hash = "hash"};
+    server.MoveTo(ServerState::kLoggingIn);
+    server.StartOwnLogin("secret", ChannelBinding::kRequire);
+    Drain(server.out);
+    const std::string_view salt = request == AuthenticationRequest::kMd5Password ? "salt" : "";
+    EXPECT_EQ(server.OnBytes(Encoded(Authentication{request, salt})), Event::kFailed);
+    EXPECT_EQ(Drain(server.out), "");
+    EXPECT_EQ(server.error().message,
+              "channel binding required, but server authenticated client without channel binding");
+  }
+}
+
 TEST_F(ServerConnectionTest, AScramExchangeCannotBeCutShort) {
   server_.MoveTo(ServerState::kLoggingIn);
   server_.StartOwnLogin("secret");

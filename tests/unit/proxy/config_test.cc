@@ -522,5 +522,35 @@ TEST(ConfigTest, Loopback) {
   }
 }
 
+TEST(ConfigTest, TlsToClientsIsPreferredOnceThereIsACertificate) {
+  EXPECT_EQ(With({}).client_tls_sslmode, TlsMode::kDisable);
+  const Flags files = {"--client-tls-cert-file=/c", "--client-tls-key-file=/k"};
+  EXPECT_EQ(With(files).client_tls_sslmode, TlsMode::kPrefer);
+  for (const char* mode : {"disable", "allow", "prefer", "require"}) {
+    Flags flags = files;
+    flags.push_back(std::string("--client-tls-sslmode=") + mode);
+    EXPECT_EQ(TlsModeName(With(flags).client_tls_sslmode), mode);
+  }
+  EXPECT_EQ(With({"--client-tls-sslmode=disable"}).client_tls_sslmode, TlsMode::kDisable);
+}
+
+TEST(ConfigTest, TlsToClientsNeedsItsFiles) {
+  EXPECT_EQ(RefusalWith({"--client-tls-sslmode=on"}),
+            "--client-tls-sslmode: expected disable, allow, prefer, require, verify-ca or "
+            "verify-full, got \"on\"");
+  EXPECT_EQ(RefusalWith({"--client-tls-sslmode=require", "--client-tls-cert-file=/c"}),
+            "--client-tls-sslmode: expected client_tls_cert_file and client_tls_key_file with "
+            "client_tls_sslmode = require");
+  EXPECT_EQ(RefusalWith({"--client-tls-cert-file=/c"}),
+            "--client-tls-cert-file: expected client_tls_cert_file and client_tls_key_file with "
+            "client_tls_sslmode = prefer");
+  EXPECT_EQ(RefusalWith({"--client-tls-cert-file=/c", "--client-tls-key-file=/k",
+                         "--client-tls-sslmode=verify-full"}),
+            "--client-tls-sslmode: expected client_tls_ca_file with client_tls_sslmode = "
+            "verify-full");
+  EXPECT_EQ(RefusalWith({"--client-tls-min-protocol=TLSv1"}),
+            "--client-tls-min-protocol: expected TLSv1.2 or TLSv1.3, got \"TLSv1\"");
+}
+
 }  // namespace
 }  // namespace pgsidecar::proxy

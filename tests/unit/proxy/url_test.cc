@@ -121,22 +121,61 @@ TEST(UrlTest, MalformedParameters) {
 }
 
 TEST(UrlTest, TlsModes) {
-  for (const char* mode : {"disable", "allow", "prefer"}) {
+  EXPECT_EQ(Parsed("postgres://u@h/d").tls.mode, TlsMode::kPrefer);
+  for (const char* mode : {"disable", "allow", "prefer", "require"}) {
     const UpstreamUrl url = Parsed(std::string("postgres://u@h/d?sslmode=") + mode);
+    EXPECT_EQ(TlsModeName(url.tls.mode), mode);
     EXPECT_TRUE(url.parameters.empty());
   }
-  for (const char* mode : {"require", "verify-ca", "verify-full"}) {
-    EXPECT_EQ(Refusal(std::string("postgres://u@h/d?sslmode=") + mode),
-              std::string("sslmode=") + mode +
-                  ": TLS to the server is not supported yet, expected disable, allow or prefer");
+  for (const std::string mode : {"verify-ca", "verify-full"}) {
+    const UpstreamUrl url = Parsed("postgres://u@h/d?sslrootcert=%2Fca&sslmode=" + mode);
+    EXPECT_EQ(TlsModeName(url.tls.mode), mode);
+    EXPECT_EQ(url.tls.root_cert, "/ca");
+    EXPECT_EQ(RedactedUrl(url), "postgres://u@h:5432/d?sslmode=" + mode + "&sslrootcert=%2Fca");
+    EXPECT_EQ(Parsed(RedactedUrl(url)).tls, url.tls);
+    EXPECT_EQ(Refusal("postgres://u@h/d?sslmode=" + mode),
+              "expected sslrootcert (a file, or system) with sslmode=" + mode);
   }
+  EXPECT_EQ(Parsed("postgres://u@h/d?ssl=true").tls.mode, TlsMode::kRequire);
   EXPECT_EQ(Refusal("postgres://u@h/d?sslmode=on"),
-            "expected sslmode to be disable, allow or prefer");
-  for (const char* demand :
-       {"ssl=true", "gssencmode=require", "channel_binding=require", "sslnegotiation=direct"}) {
-    EXPECT_EQ(Refusal(std::string("postgres://u@h/d?") + demand),
-              std::string(demand) + ": an encrypted connection to the server is not supported yet");
-  }
+            "expected sslmode to be disable, allow, prefer, require, verify-ca or verify-full");
+}
+
+TEST(UrlTest, TlsParameters) {
+  const ServerTls tls =
+      Parsed(
+          "postgres://u@h/d?sslmode=verify-ca&sslrootcert=/r&sslcert=/c&sslkey=/k&sslcrl=/l"
+          "&ssl_min_protocol_version=TLSv1.3&sslnegotiation=direct&channel_binding=require")
+          .tls;
+  EXPECT_EQ(tls.root_cert, "/r");
+  EXPECT_EQ(tls.cert, "/c");
+  EXPECT_EQ(tls.key, "/k");
+  EXPECT_EQ(tls.crl, "/l");
+  EXPECT_EQ(tls.min_protocol, "TLSv1.3");
+  EXPECT_TRUE(tls.direct);
+  EXPECT_EQ(tls.channel_binding, ChannelBinding::kRequire);
+  EXPECT_FALSE(Parsed("postgres://u@h/d?sslnegotiation=postgres").tls.direct);
+}
+
+TEST(UrlTest, TlsParametersThatDoNotGoTogether) {
+  EXPECT_EQ(Parsed("postgres://u@h/d?sslrootcert=system").tls.mode, TlsMode::kVerifyFull);
+  EXPECT_EQ(Refusal("postgres://u@h/d?sslrootcert=system&sslmode=require"),
+            "expected sslmode=verify-full with sslrootcert=system, got sslmode=require");
+  EXPECT_EQ(Refusal("postgres://u@h/d?sslnegotiation=direct"),
+            "expected sslmode=require, verify-ca or verify-full with sslnegotiation=direct, got "
+            "sslmode=prefer");
+  EXPECT_EQ(Refusal("postgres://u@h/d?sslcert=/c"), "expected sslcert and sslkey together");
+  EXPECT_EQ(Refusal("postgres://u@h/d?sslcrl=/c"), "expected sslrootcert with sslcrl");
+  EXPECT_EQ(Refusal("postgres://u@h/d?ssl_min_protocol_version=TLSv1"),
+            "expected ssl_min_protocol_version to be TLSv1.2 or TLSv1.3");
+  EXPECT_EQ(Refusal("postgres://u@h/d?sslnegotiation=x"),
+            "expected sslnegotiation to be postgres or direct");
+  EXPECT_EQ(Refusal("postgres://u@h/d?channel_binding=x"),
+            "expected channel_binding to be disable, prefer or require");
+  EXPECT_EQ(Refusal("postgres://u@h/d?ssl=1"),
+            "expected ssl to be true; sslmode says everything else");
+  EXPECT_EQ(Refusal("postgres://u@h/d?gssencmode=require"),
+            "gssencmode=require: GSSAPI encryption is not supported, expected TLS");
 }
 
 TEST(UrlTest, Ports) {

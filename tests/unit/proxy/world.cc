@@ -278,7 +278,12 @@ void World::Perform(WorkerId worker, NetAction action) {
       cancels.push_back({action.id, std::get<pgwire::CancelRequest>(*packet).pid});
       break;
     }
+    case Kind::kStartTls:
+    case Kind::kStartDirectTls:
+      hub->OnClientSecured(action.id, client_tls, now);
+      break;
   }
+}
 }
 
 // A worker knows of a connection what it was told when that was touched, and nothing later.

@@ -19,6 +19,13 @@
 
 namespace pgsidecar::proxy {
 
+// What worker 0 has to do; what has been touched is forgotten.
+inline std::vector<NetAction> TakeActions(Hub& hub) {
+  Output output;
+  hub.TakeOutput(0, &output);
+  return std::move(output.actions);
+}
+
 class World;
 
 // One client's end of its connection.
@@ -129,6 +136,7 @@ class World {
 
   Config config;
   FakeDatabase database;
+  TransportSecurity client_tls{.encrypted = true};  // what a handshake with a client comes to
   TimePoint now{std::chrono::seconds(1000)};
   std::unique_ptr<Hub> hub;
   std::map<ServerId, Server> servers;
