@@ -95,6 +95,20 @@ struct ProbeAnswer {
 };
 Result<ProbeAnswer> ReadProbeRow(Row row);
 
+// --- the audit: what of a session's state outlives its transactions and can be asked for ---
+
+// One row of five booleans, in the order of AuditAnswer.
+const std::string& AuditQuery();
+
+struct AuditAnswer {
+  bool temporary_objects = false;
+  bool hold_cursors = false;
+  bool advisory_locks = false;
+  bool listens = false;
+  bool prepared_statements = false;  // by PREPARE
+};
+Result<AuditAnswer> ReadAuditRow(Row row);
+
 }  // namespace pgsidecar::catalog
 
 #endif  // PGSIDECAR_CATALOG_CATALOG_H_

@@ -118,7 +118,7 @@ const Effects& RowChecks(const Catalog& catalog, const Relation& table, uint8_t 
     Effects effects;
     if (table.has_user_opclass) effects.RunsUnknown(Refusal::kUnknownFunction);
     if (takes_defaults) {
-      if (table.has_identity) effects.AddPin(Pin::kSequence);
+      if (table.has_identity) effects.uses_sequence = true;
       for (const std::string& expression : table.defaults) {
         effects.AddRun(EffectsOfExpression(catalog, expression, frame));
       }

@@ -15,39 +15,6 @@ inline bool Contains(const std::vector<Oid>& oids, Oid oid) {
   return std::find(oids.begin(), oids.end(), oid) != oids.end();
 }
 
-// Of two reasons to pin the one that lasts longer or is known less about.
-inline Pin Stronger(Pin a, Pin b) {
-  constexpr auto strength = [](Pin pin) {
-    switch (pin) {
-      case Pin::kNone:
-        return 0;
-      case Pin::kSequence:
-        return 1;
-      case Pin::kAdvisoryLock:
-        return 2;
-      case Pin::kPreparedStatement:
-        return 3;
-      case Pin::kHoldCursor:
-        return 4;
-      case Pin::kListen:
-        return 5;
-      case Pin::kTemporaryObject:
-        return 6;
-      case Pin::kSetting:
-        return 7;
-      case Pin::kLoad:
-        return 8;
-      case Pin::kFunction:
-        return 9;
-      case Pin::kUnknown:
-      case Pin::kCount_:
-        return 10;
-    }
-    return 10;
-  };
-  return strength(a) >= strength(b) ? a : b;
-}
-
 struct Effects {
   Refusal refusal = Refusal::kNone;
   bool writes_anything = false;
@@ -63,6 +30,8 @@ struct Effects {
   bool reads_itself = false;
   bool writes_itself = false;
   Pin pin = Pin::kNone;
+  bool uses_sequence = false;   // nextval or setval may run
+  bool reads_sequence = false;  // currval or lastval may
   std::vector<Oid> reads;       // canonical; sorted once complete
   std::vector<Oid> writes;      // canonical; sorted once complete
   std::vector<Oid> user_types;  // user-defined base, enum, range types whose values may occur
@@ -86,6 +55,8 @@ struct Effects {
     writes_anything |= other.writes_anything;
     changes_catalog |= other.changes_catalog;
     environment_unknown |= other.environment_unknown;
+    uses_sequence |= other.uses_sequence;
+    reads_sequence |= other.reads_sequence;
     AddPin(other.pin);
     Append(writes, other.writes);
     Append(user_types, other.user_types);

@@ -315,14 +315,19 @@ void AddFunctionClass(FunctionClass function_class, bool in_client_text, Effects
       return effects.Refuse(Refusal::kSystemCatalog);
     case FunctionClass::kSequence:
       effects.Refuse(Refusal::kSessionFunction);
-      return effects.AddPin(Pin::kSequence);
+      effects.uses_sequence = true;
+      return;
+    case FunctionClass::kSequenceState:
+      effects.Refuse(Refusal::kSessionFunction);
+      effects.reads_sequence = true;
+      return;
     case FunctionClass::kSetConfig:
       effects.Refuse(Refusal::kSessionFunction);
       effects.environment_unknown = true;
       return effects.AddPin(Pin::kSetting);
     case FunctionClass::kSetSeed:
       effects.Refuse(Refusal::kSessionFunction);
-      return effects.AddPin(Pin::kSetting);
+      return effects.AddPin(Pin::kSeed);
     case FunctionClass::kAdvisoryLock:
       effects.Refuse(Refusal::kSessionFunction);
       return effects.AddPin(Pin::kAdvisoryLock);

@@ -44,23 +44,9 @@ constexpr std::array<std::string_view, static_cast<size_t>(Refusal::kCount_)> kR
 };
 
 constexpr std::array<std::string_view, static_cast<size_t>(Pin::kCount_)> kPinNames = {
-    "none", "setting",  "temporary_object",   "hold_cursor", "advisory_lock", "listen",
-    "load", "sequence", "prepared_statement", "function",    "unknown",
+    "none",   "setting", "seed",     "temporary_object",   "hold_cursor", "advisory_lock",
+    "listen", "load",    "sequence", "prepared_statement", "function",    "unknown",
 };
-
-// A setting of the transaction alone ends with it. A custom one, with a dot in its name, stays
-// behind as ''.
-bool OutlivesTransaction(const sql::SettingChange& change) {
-  return !change.local || change.name.find('.') != std::string::npos;
-}
-
-bool OutlivesTransaction(const StatementInfo& statement) {
-  for (const sql::SettingChange& change : statement.settings) {
-    if (OutlivesTransaction(change)) return true;
-  }
-  // SET TRANSACTION may name nothing but an isolation level.
-  return statement.settings.empty() && !statement.isolation;
-}
 
 // What the kind alone says.
 struct KindEffects {
@@ -70,6 +56,7 @@ struct KindEffects {
   bool environment_unknown = false;
   bool may_commit = false;
   Pin pin = Pin::kNone;
+  bool may_end_pin = false;
 };
 
 KindEffects OfKind(const StatementInfo& statement) {
@@ -82,9 +69,6 @@ KindEffects OfKind(const StatementInfo& statement) {
               .may_commit = true,
               .pin = Pin::kUnknown};
     case StatementKind::kSelect:
-      return {.runs_names = true,
-              .pin = !statement.settings.empty() && OutlivesTransaction(statement) ? Pin::kSetting
-                                                                                   : Pin::kNone};
     case StatementKind::kInsert:
     case StatementKind::kUpdate:
     case StatementKind::kDelete:
@@ -103,23 +87,27 @@ KindEffects OfKind(const StatementInfo& statement) {
     case StatementKind::kReleaseSavepoint:
     case StatementKind::kRollbackTo:
     case StatementKind::kRollbackPrepared:
+    case StatementKind::kSet:  // followed by the session, and set again where it is needed
     case StatementKind::kShow:
-    case StatementKind::kClosePortal:
     case StatementKind::kNotify:
     case StatementKind::kLock:
     case StatementKind::kConstraints:
       return {};
+    case StatementKind::kClosePortal:
+    case StatementKind::kUnlisten:
+      return {.may_end_pin = true};
     case StatementKind::kCommit:
     case StatementKind::kPrepareTransaction:
       return {.may_commit = true};
     case StatementKind::kCommitPrepared:  // what it writes was said in another session, long ago
       return {.writes_anything = true, .changes_catalog = true, .may_commit = true};
-    case StatementKind::kSet:
-      return {.pin = OutlivesTransaction(statement) ? Pin::kSetting : Pin::kNone};
     case StatementKind::kPrepare:
-    case StatementKind::kDeallocate:
-    case StatementKind::kDiscard:
       return {.pin = Pin::kPreparedStatement};
+    case StatementKind::kDeallocate:
+      return {.pin = Pin::kPreparedStatement, .may_end_pin = true};
+    case StatementKind::kDiscard:
+      return {.pin = statement.name == "ALL" ? Pin::kPreparedStatement : Pin::kNone,
+              .may_end_pin = true};
     case StatementKind::kExecute:
       return {.writes_anything = true, .environment_unknown = true, .pin = Pin::kPreparedStatement};
     case StatementKind::kFetch:  // the cursor's functions run now
@@ -127,7 +115,6 @@ KindEffects OfKind(const StatementInfo& statement) {
     case StatementKind::kMaintenance:  // ANALYZE runs the functions of indexes and statistics
       return {.writes_anything = true};
     case StatementKind::kListen:
-    case StatementKind::kUnlisten:
       return {.pin = Pin::kListen};
     case StatementKind::kCall:
     case StatementKind::kDo:
@@ -139,9 +126,12 @@ KindEffects OfKind(const StatementInfo& statement) {
     case StatementKind::kLoad:
       return {.environment_unknown = true, .pin = Pin::kLoad};
     case StatementKind::kCreateTemp:
-      return {.runs_names = true, .environment_unknown = true, .pin = Pin::kTemporaryObject};
+      return {.runs_names = true, .pin = Pin::kTemporaryObject};
     case StatementKind::kDdl:
-      return {.runs_names = true, .writes_anything = true, .changes_catalog = true};
+      return {.runs_names = true,
+              .writes_anything = true,
+              .changes_catalog = true,
+              .may_end_pin = true};
   }
   return {.writes_anything = true,
           .changes_catalog = true,
@@ -202,6 +192,52 @@ std::string_view RefusalName(Refusal refusal) {
   return index < kRefusalNames.size() ? kRefusalNames[index] : "other";
 }
 
+bool IsAskedFor(Pin pin) {
+  switch (pin) {
+    case Pin::kTemporaryObject:
+    case Pin::kHoldCursor:
+    case Pin::kAdvisoryLock:
+    case Pin::kListen:
+    case Pin::kPreparedStatement:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Pin Stronger(Pin a, Pin b) {
+  constexpr auto strength = [](Pin pin) {
+    switch (pin) {
+      case Pin::kNone:
+        return 0;
+      case Pin::kAdvisoryLock:
+        return 1;
+      case Pin::kPreparedStatement:
+        return 2;
+      case Pin::kHoldCursor:
+        return 3;
+      case Pin::kListen:
+        return 4;
+      case Pin::kTemporaryObject:
+        return 5;
+      case Pin::kSequence:
+        return 6;
+      case Pin::kSetting:
+      case Pin::kSeed:
+        return 7;
+      case Pin::kLoad:
+        return 8;
+      case Pin::kFunction:
+        return 9;
+      case Pin::kUnknown:
+      case Pin::kCount_:
+        return 10;
+    }
+    return 10;
+  };
+  return strength(a) >= strength(b) ? a : b;
+}
+
 std::string_view PinName(Pin pin) {
   const auto index = static_cast<size_t>(pin);
   return index < kPinNames.size() ? kPinNames[index] : "unknown";
@@ -240,6 +276,12 @@ Resolved Resolve(const StatementInfo& statement, const NameContext& names, const
     resolved.written_values = std::move(keys.written_values);
   }
   resolved.pin = effects.pin;
+  resolved.makes_temporary = statement.kind == StatementKind::kCreateTemp ||
+                             (statement.names_temp_schema &&
+                              (!statement.writes.empty() || FiresEventTriggers(statement.kind)));
+  resolved.may_end_pin = of_kind.may_end_pin;
+  resolved.uses_sequence = effects.uses_sequence;
+  resolved.reads_sequence = effects.reads_sequence;
   resolved.environment_unknown = effects.environment_unknown;
   resolved.may_commit = of_kind.may_commit;
   return resolved;

@@ -45,22 +45,28 @@ enum class Refusal : uint8_t {
 std::string_view RefusalName(Refusal refusal);
 
 // What a statement leaves in its session that the pool has no way to replay: from then on the
-// session keeps its server connection.
+// session keeps its server connection, until PostgreSQL says that it is gone (IsAskedFor), or to its
+// end.
 enum class Pin : uint8_t {
   kNone,
-  kSetting,  // SET, RESET, SET ROLE, set_config ...
+  kSetting,  // one that cannot be set again elsewhere, or is not known
+  kSeed,     // of random()
   kTemporaryObject,
   kHoldCursor,
   kAdvisoryLock,  // session-level
   kListen,
   kLoad,
-  kSequence,           // nextval may have run: currval and lastval are session state
+  kSequence,           // currval and lastval, where sessions are not to share connections
   kPreparedStatement,  // SQL-level PREPARE, EXECUTE, DEALLOCATE, DISCARD; pg_prepared_statements
   kFunction,           // a function (trigger, default, DO, CALL) of which nothing is known
   kUnknown,            // a statement of which nothing is known
   kCount_,
 };
 std::string_view PinName(Pin pin);
+// Whether the server can be asked if the reason still holds (AuditQuery).
+bool IsAskedFor(Pin pin);
+// Of two reasons to pin the one that lasts longer or is known less about.
+Pin Stronger(Pin a, Pin b);
 
 // Whose names: the text of the search_path setting as the server holds it, and the role that
 // "$user" stands for.
@@ -116,6 +122,10 @@ struct Resolved {
   bool changes_catalog = false;  // DDL, grants: implies writes_anything
 
   Pin pin = Pin::kNone;
+  bool makes_temporary = false;  // objects of the session's own, that may stand in front of others
+  bool may_end_pin = false;     // DROP, CLOSE, UNLISTEN, DEALLOCATE, DISCARD
+  bool uses_sequence = false;   // nextval or setval may run: they are what currval and lastval say
+  bool reads_sequence = false;  // currval or lastval may run
   // After it the session's settings, role or temp schema are no longer known.
   bool environment_unknown = false;
   // Counts every relation as read and written as a whole.

@@ -20,7 +20,8 @@ enum class FunctionClass : uint8_t {
   kKeyIdentity,  // on who asks, as far as that is in the key
   kCurrentSetting,
   kCatalogInfo,  // on the catalogs, at the moment of the call
-  kSequence,     // nextval and kin: leaves session state
+  kSequence,       // nextval and setval: leave session state
+  kSequenceState,  // currval and lastval, which read it
   kSetConfig,
   kSetSeed,
   kAdvisoryLock,  // session-level

@@ -98,10 +98,8 @@ SSL_CTX* MakeContext(const SSL_METHOD* method, const std::string& min_protocol) 
 }  // namespace
 
 std::string TlsErrorText() {
-  // A file that cannot be opened is two errors, of which the system's, the first, is the telling
-  // one.
-  const unsigned long first = ERR_peek_error();
-  const unsigned long code = ERR_SYSTEM_ERROR(first) ? first : ERR_peek_last_error();
+  // Of several the first is the cause, and the others say what failed because of it.
+  const unsigned long code = ERR_peek_error();
   const char* reason = ERR_reason_error_string(code);
   std::string text = ERR_SYSTEM_ERROR(code) ? std::strerror(ERR_GET_REASON(code))
                      : reason != nullptr    ? reason

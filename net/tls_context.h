@@ -60,7 +60,8 @@ class TlsContext {
 // tls-server-end-point of a certificate (RFC 5929, section 4.1); empty if it names no digest.
 std::string EndpointHash(const X509* certificate);
 
-// What OpenSSL says of the last thing that has gone wrong on this thread; forgets it.
+// What OpenSSL says of what has gone wrong on this thread since its errors were last cleared;
+// clears them.
 std::string TlsErrorText();
 
 // The two contexts in use. Null where the configuration asks for no TLS.

@@ -160,6 +160,11 @@ std::string_view ErrorFields::Find(char code) const {
   return {};
 }
 
+bool ErrorFields::IsFatal() const {
+  const std::string_view severity = Find('V').empty() ? Find('S') : Find('V');
+  return severity == "FATAL" || severity == "PANIC";
+}
+
 Result<ErrorFields> ErrorFields::Decode(std::string_view body) {
   Reader reader(body);
   ErrorFields message;

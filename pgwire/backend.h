@@ -100,6 +100,8 @@ struct ErrorFields {
   // The value of a field ('S' severity, 'V' its unlocalised form, 'C' SQLSTATE, 'M' message), or
   // "".
   std::string_view Find(char code) const;
+  // FATAL or PANIC: the server ends the connection behind it.
+  bool IsFatal() const;
   static Result<ErrorFields> Decode(std::string_view body);
   void Encode(std::string& to, char type) const;
 };

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <iterator>
 #include <utility>
 
 #include "base/bytes.h"
@@ -45,17 +44,40 @@ void Pool::Adopt(ServerConnection* server) {
 void Pool::Remove(ServerConnection* server) {
   assert(server->pool == this);
   std::erase(idle_, server);
+  for (Waiter& waiter : waiters_) {
+    if (waiter.wish.last == server->id()) waiter.wish.only_last = false;  // it is nowhere now
+  }
   server->pool = nullptr;
   --size_;
 }
 
-ServerConnection* Pool::TakeIdle(WorkerId worker) {
-  if (idle_.empty()) return nullptr;
-  const auto own = std::find_if(idle_.rbegin(), idle_.rend(),
-                                [worker](const auto* server) { return server->worker == worker; });
-  const auto taken = own == idle_.rend() ? std::prev(idle_.end()) : std::prev(own.base());
-  ServerConnection* server = *taken;
-  idle_.erase(taken);
+namespace {
+
+bool IsOfUse(const ServerConnection& server, const LeaseWish& wish) {
+  return (!wish.only_last || server.id() == wish.last) && CanBecome(server.label, wish.label);
+}
+
+// How little has to be done before the session can go on, and how little is lost to others.
+int Rank(const ServerConnection& server, const LeaseWish& wish) {
+  const bool takes_sequences = wish.uses_sequences && server.sequence_client != 0 &&
+                               server.sequence_client != wish.client &&
+                               server.sequence_client != kClientGone;
+  const bool takes_home = server.home_of != 0 && server.home_of != wish.client;
+  return (takes_sequences ? 0 : 16) + (server.id() == wish.last ? 8 : 0) + (takes_home ? 0 : 4) +
+         (SameLabel(server.label, wish.label) ? 2 : 0) + (server.worker == wish.worker ? 1 : 0);
+}
+
+}  // namespace
+
+ServerConnection* Pool::TakeIdle(const LeaseWish& wish) {
+  auto best = idle_.end();
+  for (auto it = idle_.begin(); it != idle_.end(); ++it) {
+    if (!IsOfUse(**it, wish)) continue;
+    if (best == idle_.end() || Rank(**it, wish) >= Rank(**best, wish)) best = it;
+  }
+  if (best == idle_.end()) return nullptr;
+  ServerConnection* server = *best;
+  idle_.erase(best);
   return server;
 }
 
@@ -65,13 +87,23 @@ void Pool::PutIdle(ServerConnection* server, TimePoint now) {
 }
 
 void Pool::Leave(ClientId client) {
-  std::erase_if(waiters_, [client](const Waiter& waiter) { return waiter.client == client; });
+  std::erase_if(waiters_, [client](const Waiter& waiter) { return waiter.wish.client == client; });
 }
 
 ClientId Pool::NextWaiter() {
-  const ClientId client = waiters_.front().client;
+  const ClientId client = waiters_.front().wish.client;
   waiters_.pop_front();
   return client;
+}
+
+ClientId Pool::NextWaiterFor(const ServerConnection& server) {
+  for (auto it = waiters_.begin(); it != waiters_.end(); ++it) {
+    if (!IsOfUse(server, it->wish)) continue;
+    const ClientId client = it->wish.client;
+    waiters_.erase(it);
+    return client;
+  }
+  return 0;
 }
 
 }  // namespace pgsidecar::pool

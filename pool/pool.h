@@ -1,9 +1,11 @@
 // The server connections of one (database, user, startup settings), and who waits for one.
 //
-// Idle connections are taken last in, first out, so that the surplus grows old and is closed;
-// waiting clients are served first in, first out. A Pool decides nothing about sockets: it counts.
+// Of the idle connections a session gets the one that it used last, else one that is nobody's home,
+// else one that holds its settings already, else the one that was used last by anybody, so that the
+// surplus grows old and is closed; waiting clients are served first in, first out. A Pool decides
+// nothing about sockets: it counts.
 //
-// Invariant: a waiter exists only while no idle connection does.
+// Invariant: a waiter exists only while there is no idle connection that it could use.
 
 #ifndef PGSIDECAR_POOL_POOL_H_
 #define PGSIDECAR_POOL_POOL_H_
@@ -24,6 +26,16 @@ namespace pgsidecar::pool {
 // since connections that logged in before and after such a change are not alike.
 std::string PoolKey(const pgwire::StartupMessage& startup, std::string_view login_settings);
 
+// What a session asks of the connection that it is given.
+struct LeaseWish {
+  ClientId client = 0;
+  ServerId last = 0;       // that it has used last; 0: none
+  bool only_last = false;  // what it needs is there and nowhere else
+  bool uses_sequences = false;
+  SharedLabel label{};  // the settings that it has to find
+  WorkerId worker = 0;  // where a connection costs least
+};
+
 class Pool {
  public:
   Pool(std::string key, pgwire::StartupMessage startup);
@@ -39,19 +51,21 @@ class Pool {
   // Forgets a connection, idle or not.
   void Remove(ServerConnection* server);
 
-  // The most recently used idle connection, of those on `worker` if there is one; or nullptr.
-  ServerConnection* TakeIdle(WorkerId worker);
+  // The best idle connection for this wish; nullptr if none will do.
+  ServerConnection* TakeIdle(const LeaseWish& wish);
   void PutIdle(ServerConnection* server, TimePoint now);
   const std::vector<ServerConnection*>& idle() const { return idle_; }
 
   struct Waiter {
-    ClientId client;
+    LeaseWish wish;
     TimePoint since;
   };
-  void Enqueue(ClientId client, TimePoint now) { waiters_.push_back({client, now}); }
+  void Enqueue(LeaseWish wish, TimePoint now) { waiters_.push_back({std::move(wish), now}); }
   void Leave(ClientId client);
   // The first in the queue; leaves the queue. REQUIRES: a waiter.
   ClientId NextWaiter();
+  // The first in the queue that can use this connection; leaves the queue. 0: there is none.
+  ClientId NextWaiterFor(const ServerConnection& server);
   const std::deque<Waiter>& waiters() const { return waiters_; }
 
   // Client sessions that may ask this pool for a connection.

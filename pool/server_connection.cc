@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "base/text.h"
+
 namespace pgsidecar::pool {
 
 namespace backend = pgwire::backend_type;
@@ -16,6 +18,8 @@ std::string_view ServerStateName(ServerState state) {
       return "login";
     case ServerState::kProbing:
       return "probing";
+    case ServerState::kReplaying:
+      return "replaying";
     case ServerState::kIdle:
       return "idle";
     case ServerState::kLeased:
@@ -39,9 +43,11 @@ namespace {
     case kLoggingIn:
       return to == kProbing || to == kIdle;
     case kProbing:
-      return to == kIdle || to == kLeased;
+      return to == kIdle || to == kLeased || to == kReplaying;
+    case kReplaying:
+      return to == kIdle || to == kLeased || to == kProbing;
     case kIdle:
-      return to == kLeased || to == kProbing || to == kSettling;
+      return to == kLeased || to == kProbing || to == kReplaying || to == kSettling;
     case kLeased:
       return to == kIdle || to == kSettling;
     case kSettling:
@@ -76,6 +82,17 @@ void ServerConnection::StartQuery(std::string_view sql, OwnQuery::OnRow on_row,
   unnamed_statement = 0;
 }
 
+void ServerConnection::StartReplay(SharedLabel wanted) {
+  replayed_label = std::move(wanted);
+  StartQuery(ReplayQuery(label, replayed_label), {}, [this](const Error* error) {
+    if (error == nullptr) {
+      label = replayed_label;
+    } else {
+      replay_error = *error;
+    }
+  });
+}
+
 ServerConnection::Event ServerConnection::OnBytes(std::string_view bytes) {
   Event worst = Event::kNone;
   Error error;
@@ -99,7 +116,10 @@ ServerConnection::Event ServerConnection::OnMessage(char type, std::string_view 
     const Result<pgwire::ParameterStatus> status = pgwire::ParameterStatus::Decode(body);
     if (!status.ok()) return Fail(status.error());
     // Unasked, after a reload of the configuration: what the session holds has to be asked again.
-    if (OnParameterStatus(status->name, status->value) && !login_) environment.reset();
+    if (OnParameterStatus(status->name, status->value) && !login_ &&
+        !ExplainedByReplay(status->name)) {
+      environment.reset();
+    }
     return Event::kNone;
   }
   if (login_) return OnLoginMessage(type, body);
@@ -151,6 +171,16 @@ ServerConnection::Event ServerConnection::OnUnaskedMessage(char type, std::strin
       return Fail(
           {"08P01", std::string("unexpected message type \"") + type + "\" while idle", "", ""});
   }
+}
+
+bool ServerConnection::ExplainedByReplay(std::string_view parameter) const {
+  if (state_ != ServerState::kReplaying) return false;
+  const auto sets = [this](std::string_view name) {
+    return (label != nullptr && label->contains(name)) ||
+           (replayed_label != nullptr && replayed_label->contains(name));
+  };
+  if (parameter == "is_superuser") return sets("role") || sets("session_authorization");
+  return sets(LowerCase(parameter));
 }
 
 ServerConnection::Event ServerConnection::Fail(Error error) {

@@ -1,8 +1,10 @@
 // One connection to the server: what state it is in and what it really holds.
 //
 //   connecting ─► logging in ─► probing ─► idle ◄──► leased
-//                                           ▲          │
-//                                           └ settling ◄┘        any ─► closed
+//                                  ▲        ▲ ▲        │ ▲
+//                                  └ replaying┘        │ │
+//                                      │    └ settling ◄┘ │     any ─► closed
+//                                      └──────────────────┘
 //
 // While it is leased its bytes belong to the client session that holds the lease; in every other
 // state they are handled here. A relayed login belongs to the session that is being judged.
@@ -30,6 +32,7 @@
 #include "pool/own_login.h"
 #include "pool/own_query.h"
 #include "pool/prepared.h"
+#include "pool/settings_label.h"
 
 namespace pgsidecar::pool {
 
@@ -39,11 +42,13 @@ using ServerId = uint64_t;
 using ClientId = uint64_t;
 // Of the event loops that carry the sockets, the first is 0.
 using WorkerId = uint32_t;
+inline constexpr ClientId kClientGone = UINT64_MAX;
 
 enum class ServerState : uint8_t {
   kConnecting,
   kLoggingIn,  // relayed for a client, or the proxy's own
   kProbing,    // asking what settings the session holds
+  kReplaying,  // being given the settings of the session that is to lease it
   kIdle,
   kLeased,
   kSettling,  // released, not yet clean: a cancel request under way, or a ROLLBACK running
@@ -88,6 +93,9 @@ class ServerConnection {
   // Opens an own login once the socket is connected and `transport` known. A relayed one is sent by
   // its session.
   void StartOwnLogin(std::string password, ChannelBinding binding = ChannelBinding::kPrefer);
+  // Gives the session other settings; then `label` says so, or `replay_error` why not. REQUIRES: as
+  // for a query of one's own, and CanBecome.
+  void StartReplay(SharedLabel wanted);
   // REQUIRES: nothing else is running on the connection.
   void StartQuery(std::string_view sql, OwnQuery::OnRow on_row, OwnQuery::OnDone on_done);
   bool querying() const { return query_.running(); }
@@ -131,6 +139,17 @@ class ServerConnection {
   void DropStatement(StatementId id);
   const HeldStatements& statements() const { return statements_; }
 
+  // What the session holds of settings beyond its login; not up to date while it is leased.
+  SharedLabel label;
+  // While it is replaying: what it will hold.
+  SharedLabel replayed_label;
+  std::optional<Error> replay_error;
+  // Whose the connection is as long as it need not serve another: who held it last, and lives.
+  ClientId home_of = 0;
+  // Who ran a nextval here last: whose currval and lastval this connection tells; 0: nobody's.
+  // kClientGone: nobody's any more.
+  ClientId sequence_client = 0;
+
   // Who prepared the unnamed statement, and what; 0: it does not exist or is not known.
   ClientId unnamed_client = 0;
   StatementId unnamed_statement = 0;
@@ -139,6 +158,7 @@ class ServerConnection {
   Event OnMessage(char type, std::string_view body);
   Event OnLoginMessage(char type, std::string_view body);
   Event OnUnaskedMessage(char type, std::string_view body);
+  bool ExplainedByReplay(std::string_view parameter) const;
   Event Fail(Error error);
 
   ServerId id_;

@@ -87,6 +87,7 @@ struct Config {
   std::vector<std::string> harmless_functions;  // as schema.name
 
   uint32_t default_pool_size = 20;  // server connections of one user to one database
+  std::string sequences = "affinity";
   uint32_t max_server_connections = 100;
   uint32_t max_client_connections = 10'000;
   Duration query_wait_timeout = std::chrono::seconds(120);

@@ -7,6 +7,7 @@ namespace pgsidecar::proxy {
 namespace {
 
 constexpr std::array<std::string_view, 5> kLogLevels = {"debug", "info", "warn", "error", "off"};
+constexpr std::array<std::string_view, 2> kSequenceWays = {"affinity", "pin"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 constexpr std::array<std::string_view, 2> kTlsProtocols = {"TLSv1.2", "TLSv1.3"};
 
@@ -83,6 +84,9 @@ constexpr std::array kSettings = std::to_array<Setting>({
      " of an IMMUTABLE one the answer is cached"},
     {"default_pool_size", &Config::default_pool_size,
      "server connections of one user to one database", 1},
+    {"sequences", Choice{&Config::sequences, kSequenceWays},
+     "what keeps currval and lastval: affinity (a session goes back to the connection of its last "
+     "nextval) or pin"},
     {"max_server_connections", &Config::max_server_connections, "server connections in all", 1},
     {"max_client_connections", &Config::max_client_connections, "client connections in all", 1,
      1'000'000},  // below the 2^20 writes in flight that a version stamp can count

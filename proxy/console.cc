@@ -60,7 +60,12 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
       {"local_transactions_total", "Transactions that the server never heard of", true,
        s.local_transactions},
       {"replays_total", "Statements prepared again on another server connection", true, s.replays},
-      {"pins_total", "Sessions that keep their server connection", true, s.pins},
+      {"settings_replays_total", "Server connections given the settings of another session", true,
+       s.settings_replays},
+      {"pins_total", "Times that a session had to keep its server connection", true, s.pins},
+      {"pinned_microseconds_total", "How long, of those that have let go of it", true,
+       static_cast<uint64_t>(s.pinned_time.count())},
+      {"audits_total", "Times that the server was asked what a session holds", true, s.audits},
       {"cancels_total", "Cancel requests sent to the server", true, s.cancels},
       {"client_errors_total", "Client connections ended by an error of the proxy's", true,
        s.errors},
@@ -166,22 +171,24 @@ LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
   for (const auto& [id, session] : hub.sessions()) {
     const std::string* user = session->startup().Find("user");
     const std::string* application = session->startup().Find("application_name");
-    rows.push_back({Count(id), Text(session->peer()), Text(session->transport().Summary()),
-                    user ? Value(*user) : Value(),
-                    session->database() ? Value(session->database()->name()) : Value(),
-                    application ? Value(*application) : Value(),
-                    Text(SessionStateName(session->state())),
-                    Text(session->in_transaction() ? "transaction"
-                         : session->busy()         ? "query"
-                                                   : "idle"),
-                    session->server() ? Count(session->server()->id()) : Value(),
-                    session->pin() == catalog::Pin::kNone ? Value() : Text(PinName(session->pin())),
-                    session->bypass().empty() ? Value() : Text(session->bypass()),
-                    Seconds(now - session->connected_at()), Count(session->worker)});
+    rows.push_back(
+        {Count(id), Text(session->peer()), Text(session->transport().Summary()),
+         user ? Value(*user) : Value(),
+         session->database() ? Value(session->database()->name()) : Value(),
+         application ? Value(*application) : Value(), Text(SessionStateName(session->state())),
+         Text(session->in_transaction() ? "transaction"
+              : session->busy()         ? "query"
+                                        : "idle"),
+         session->server() ? Count(session->server()->id()) : Value(),
+         session->pin() == catalog::Pin::kNone ? Value() : Text(PinName(session->pin())),
+         session->pin() == catalog::Pin::kNone ? Value() : Seconds(now - session->pinned_since()),
+         session->bypass().empty() ? Value() : Text(session->bypass()),
+         Seconds(now - session->connected_at()), Count(session->worker)});
   }
-  return Show({"id", "addr", "tls", "user", "database", "application_name", "state", "activity",
-               "server_id", "pinned_because", "bypass_because", "age_seconds", "worker"},
-              std::move(rows));
+  return Show(
+      {"id", "addr", "tls", "user", "database", "application_name", "state", "activity",
+       "server_id", "pinned_because", "pinned_seconds", "bypass_because", "age_seconds", "worker"},
+      std::move(rows));
 }
 
 LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
@@ -352,12 +359,20 @@ std::string Metrics(const Hub& hub) {
   };
   append(StatsFigures(hub));
   append(CacheFigures(hub));
-  text += "# HELP pgsidecar_bypasses_by_reason_total Requests that the cache had no part in\n";
-  text += "# TYPE pgsidecar_bypasses_by_reason_total counter\n";
-  for (const auto& [reason, count] : hub.statistics().bypasses_by_reason) {
-    text += "pgsidecar_bypasses_by_reason_total{reason=\"" + std::string(reason) + "\"} " +
-            std::to_string(count) + "\n";
-  }
+  const auto by_reason = [&text](const std::string& name, std::string_view help,
+                                 const auto& counts) {
+    text += "# HELP " + name + " " + std::string(help) + "\n# TYPE " + name + " counter\n";
+    for (const auto& [reason, count] : counts) {
+      text += name + "{reason=\"" + std::string(reason) + "\"} " + std::to_string(count) + "\n";
+    }
+  };
+  const Statistics& statistics = hub.statistics();
+  by_reason("pgsidecar_bypasses_by_reason_total", "Requests that the cache had no part in",
+            statistics.bypasses_by_reason);
+  by_reason("pgsidecar_pins_by_reason_total", "Times that a session had to keep its connection",
+            statistics.pins_by_reason);
+  by_reason("pgsidecar_pinned_microseconds_by_reason_total",
+            "How long, of those that have let go of it", statistics.pinned_time_by_reason);
   for (const ClassFigure& figure : ClassFigures(hub)) {
     const std::string name = "pgsidecar_" + std::string(figure.name);
     text += "# HELP " + name + " " + std::string(figure.help) + "\n";

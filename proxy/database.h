@@ -104,6 +104,8 @@ class Database {
 
   // Whether reads and writes of single rows are told apart. Set before the first plan is made.
   bool row_precision = true;
+  // A session has lost its currval: from then on a nextval pins.
+  bool sequences_pin = false;
   // Client sessions that are logged in to it.
   size_t clients = 0;
   StatementBook book;

@@ -186,14 +186,20 @@ void Hub::SettleOne(Session* session, TimePoint now) {
     }
   }
   if (session->state() == SessionState::kClosed && session->server() == nullptr) {
-    EndSession(session);
+    EndSession(session, now);
     return;
   }
   if (session->server() != nullptr) TouchServer(*session->server());
   Touch(*session);
 }
 
-void Hub::EndSession(Session* session) {
+void Hub::EndSession(Session* session, TimePoint now) {
+  ServerConnection* home = FindServer(session->last_server());
+  if (home != nullptr && home->home_of == session->id()) home->home_of = 0;
+  ServerConnection* told = FindServer(session->sequence_server());
+  if (told != nullptr && told->sequence_client == session->id()) {
+    told->sequence_client = pool::kClientGone;
+  }
   if (session->pool() != nullptr) {
     session->pool()->Leave(session->id());
     --session->pool()->clients;
@@ -201,7 +207,9 @@ void Hub::EndSession(Session* session) {
   }
   std::erase(waiting_logins_, session->id());
   --workers_[session->worker].clients;
+  pool::Pool* left = pool::HoldsCustom(session->label()) ? session->pool() : nullptr;
   sessions_.erase(session->id());
+  if (left != nullptr) CloseUnwanted(left, now);
 }
 
 void Hub::Perform(Session* session, Action action, TimePoint now) {
@@ -276,11 +284,12 @@ void Hub::EndOverdue(TimePoint now) {
   std::vector<ServerId> overdue;
   for (const auto& [id, server] : servers_) {
     const Watch* watch = WatchOf(*server);
-    const bool waits =
-        watch != nullptr ? watch->IsOverdue(now)
-        : server->state() == ServerState::kLoggingIn
-            ? server->client == 0
-            : server->state() == ServerState::kProbing || server->state() == ServerState::kSettling;
+    const bool waits = watch != nullptr ? watch->IsOverdue(now)
+                       : server->state() == ServerState::kLoggingIn
+                           ? server->client == 0
+                           : server->state() == ServerState::kProbing ||
+                                 server->state() == ServerState::kReplaying ||
+                                 server->state() == ServerState::kSettling;
     if (waits && (watch != nullptr || now > server->deadline)) overdue.push_back(id);
   }
   for (const ServerId id : overdue) {

@@ -176,7 +176,7 @@ class Hub {
   void Settle(Session* session, TimePoint now);
   void SettleOne(Session* session, TimePoint now);
   void Perform(Session* session, Action action, TimePoint now);
-  void EndSession(Session* session);
+  void EndSession(Session* session, TimePoint now);
   void KeepTransport(pool::ServerConnection* server, TransportSecurity transport);
 
   void LogIn(Session* session, TimePoint now);
@@ -190,8 +190,13 @@ class Hub {
                                      TimePoint now);
   bool MakeRoom(TimePoint now);
   void Lease(Session* session, TimePoint now);
-  bool Grow(pool::Pool* pool, WorkerId worker, TimePoint now);
+  bool Grow(pool::Pool* pool, TimePoint now);
   void Offer(pool::ServerConnection* server, Session* session, TimePoint now);
+  void Replay(pool::ServerConnection* server, pool::SharedLabel wanted, TimePoint now);
+  void OnReplayed(pool::ServerConnection* server, TimePoint now);
+  void ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now);
+  void CloseUnwanted(pool::Pool* pool, TimePoint now);
+  bool IsWanted(const pool::ServerConnection& server) const;
   void Give(pool::ServerConnection* server, Session* session, TimePoint now);
   void TakeBack(Session* session, Action how, TimePoint now);
   void PutBack(pool::ServerConnection* server, TimePoint now);

@@ -126,7 +126,17 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
   if (session != nullptr && session->state() == SessionState::kLoggingIn) {
     return CompleteLogin(session, server, now);
   }
-  if (session != nullptr) return Give(server, session, now);
+  // One that cannot say what it holds is used as it is.
+  if (session != nullptr &&
+      (server->environment || pool::SameLabel(server->label, session->label()))) {
+    return server->environment ? Offer(server, session, now) : Give(server, session, now);
+  }
+  if (session != nullptr) {
+    pool::Pool* of = server->pool;
+    CloseServer(server, now);
+    Replace(of, !draining_, GoneError(), now);
+    return LeaseAgain(session, now);
+  }
   server->MoveTo(ServerState::kIdle);
   PutBack(server, now);
 }
@@ -135,6 +145,7 @@ void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint no
   // Protocol 3.2 takes keys of up to 256 bytes; 3.0 has exactly four.
   const size_t key_bytes = server->cancel_key.size() > 4 ? 32 : 4;
   Database* database = DatabaseNamed(server->pool->database());
+  server->home_of = session->id();
   ++server->pool->clients;
   ++database->clients;
   TickWatches(now);
@@ -146,19 +157,49 @@ void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint no
 
 void Hub::Lease(Session* session, TimePoint now) {
   pool::Pool* pool = session->pool();
-  ServerConnection* server = pool->waiters().empty() ? pool->TakeIdle(session->worker) : nullptr;
-  if (server != nullptr) return Offer(server, session, now);
+  pool::LeaseWish wish = session->Wish();
+  const ServerConnection* last = FindServer(wish.last);
+  wish.only_last &= last != nullptr && last->pool == pool;
+  // Who waits already can use none of those that are idle.
+  if (ServerConnection* server = pool->TakeIdle(wish)) return Offer(server, session, now);
   ++statistics_.waits;
-  pool->Enqueue(session->id(), now);
-  if (!Grow(pool, session->worker, now) && pool->size() == 0) FailWaiters(pool, GoneError(), now);
+  pool->Enqueue(std::move(wish), now);
+  if (!Grow(pool, now)) ServeWaiters(pool, GoneError(), now);
 }
 
-// The new connection is on the worker of the client that is to use it, where it costs least.
-bool Hub::Grow(pool::Pool* pool, WorkerId worker, TimePoint now) {
+// Waiters get what they can use of the idle connections. One that is of no use to them makes room
+// for another; if none can be opened, and none is to come back, they are told.
+void Hub::ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
+  for (size_t i = 0; i < pool->waiters().size();) {
+    const pool::LeaseWish wish = pool->waiters()[i].wish;
+    Session* session = FindSession(wish.client);
+    ServerConnection* server = session == nullptr ? nullptr : pool->TakeIdle(wish);
+    if (server == nullptr) {
+      ++i;
+      continue;
+    }
+    pool->Leave(wish.client);
+    Offer(server, session, now);
+    i = 0;  // others may have come or gone
+  }
+  if (pool->waiters().empty()) return;
+  const bool of_no_use =
+      !pool->idle().empty() &&
+      std::any_of(pool->waiters().begin(), pool->waiters().end(),
+                  [](const pool::Pool::Waiter& waiter) { return !waiter.wish.only_last; });
+  if (of_no_use && pool->can_log_in && !draining_) {
+    CloseServer(pool->idle().front(), now);
+    if (Grow(pool, now)) return;
+  }
+  if (pool->idle().size() == pool->size()) FailWaiters(pool, error, now);
+}
+
+// REQUIRES: somebody waits. The new connection is on the worker of whoever is next.
+bool Hub::Grow(pool::Pool* pool, TimePoint now) {
   if (!pool->can_log_in || pool->size() >= config_->default_pool_size || !MakeRoom(now)) {
     return false;
   }
-  ServerConnection* server = OpenServer(pool->startup(), worker, now);
+  ServerConnection* server = OpenServer(pool->startup(), pool->waiters().front().wish.worker, now);
   pool->Adopt(server);
   return true;
 }
@@ -166,10 +207,8 @@ bool Hub::Grow(pool::Pool* pool, WorkerId worker, TimePoint now) {
 // A connection has been closed. Those who wait for one of `pool` (null: of none) get another if
 // that may be opened; if none is left they are told. A login may have room now.
 void Hub::Replace(pool::Pool* pool, bool may_grow, const Error& error, TimePoint now) {
-  if (pool != nullptr && !pool->waiters().empty()) {
-    const Session* first = FindSession(pool->waiters().front().client);
-    const bool grown = may_grow && Grow(pool, first == nullptr ? 0 : first->worker, now);
-    if (!grown && pool->size() == 0) FailWaiters(pool, error, now);
+  if (pool != nullptr && !pool->waiters().empty() && !(may_grow && Grow(pool, now))) {
+    ServeWaiters(pool, error, now);
   }
   NextLogin(now);
 }
@@ -190,13 +229,46 @@ void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   }
 }
 
-// An idle connection goes to a session; first it is asked anew what it holds if that is not known,
-// as after a reload of the server's configuration.
+// A connection goes to a session. First it is asked anew what its login gave if that is not known,
+// as after a reload of the server's configuration, and is given the session's settings if it holds
+// others. Called again after each of these.
 void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
-  if (server->environment) return Give(server, session, now);
+  if (server->environment) {
+    return pool::SameLabel(server->label, session->label()) ? Give(server, session, now)
+                                                            : Replay(server, session->label(), now);
+  }
+  const pool::SharedLabel reset = pool::ResetLabel(server->label);
+  if (!pool::SameLabel(server->label, reset)) return Replay(server, reset, now);
   server->MoveTo(ServerState::kProbing);
   Probe(server, now);
+}
+
+void Hub::Replay(ServerConnection* server, pool::SharedLabel wanted, TimePoint now) {
+  ++statistics_.settings_replays;
+  server->MoveTo(ServerState::kReplaying);
+  server->deadline = now + config_->server_connect_timeout;
+  server->StartReplay(std::move(wanted));
+  TouchServer(server->id());
+}
+
+void Hub::OnReplayed(ServerConnection* server, TimePoint now) {
+  Session* session = FindSession(server->client);
+  const std::optional<Error> error = std::exchange(server->replay_error, std::nullopt);
+  const bool waits = session != nullptr && session->waits_for_server();
+  if (waits && !error) return Offer(server, session, now);
+  server->client = 0;
+  server->MoveTo(ServerState::kIdle);
+  if (waits) {
+    server->pool->Leave(session->id());
+    session->OnLeaseFailed(
+        {error->sqlstate,
+         "the session's settings cannot be set on another server connection: " + error->message, "",
+         ""},
+        now);
+    Settle(session, now);
+  }
+  PutBack(server, now);
 }
 
 void Hub::Give(ServerConnection* server, Session* session, TimePoint now) {
@@ -207,6 +279,9 @@ void Hub::Give(ServerConnection* server, Session* session, TimePoint now) {
   }
   server->pool->Leave(session->id());
   server->MoveTo(ServerState::kLeased);
+  ServerConnection* last = FindServer(session->last_server());
+  if (last != nullptr && last->home_of == session->id()) last->home_of = 0;
+  server->home_of = session->id();
   session->OnLeased(server, now);
   Settle(session, now);
 }
@@ -222,6 +297,11 @@ void Hub::TakeBack(Session* session, Action how, TimePoint now) {
     CloseServer(server, now);
     return Replace(pool, !draining_, GoneError(), now);
   }
+  if (session->state() == SessionState::kClosed && !IsWanted(*server)) {
+    pool::Pool* pool = server->pool;
+    CloseServer(server, now);
+    return Replace(pool, !draining_, GoneError(), now);
+  }
   if (how == Action::kRelease && server->cancels_in_flight == 0) {
     server->MoveTo(ServerState::kIdle);
     return PutBack(server, now);
@@ -232,13 +312,36 @@ void Hub::TakeBack(Session* session, Action how, TimePoint now) {
   TouchServer(server->id());
 }
 
+// Whether the connection may serve anybody, now that its session has gone: custom settings that it
+// holds can only be hidden from sessions that have them, too.
+void Hub::CloseUnwanted(pool::Pool* pool, TimePoint now) {
+  const std::vector<ServerConnection*> idle = pool->idle();
+  for (ServerConnection* server : idle) {
+    if (!IsWanted(*server)) CloseServer(server, now);
+  }
+}
+
+bool Hub::IsWanted(const ServerConnection& server) const {
+  return !pool::HoldsCustom(server.label) ||
+         std::any_of(sessions_.begin(), sessions_.end(), [&server](const auto& entry) {
+           const Session& other = *entry.second;
+           return other.pool() == server.pool && other.state() == SessionState::kReady &&
+                  pool::CanBecome(server.label, other.label());
+         });
+}
+
 // An idle connection: to whoever waits, or into the pool, or closed if there are too many.
 void Hub::PutBack(ServerConnection* server, TimePoint now) {
   pool::Pool* pool = server->pool;
   const bool surplus = pool->size() > config_->default_pool_size;
   const bool old =
       now - server->created_at > config_->server_lifetime && (pool->can_log_in || pool->size() > 1);
-  if (draining_ || surplus || old) {
+  // Of too many the one goes that is nobody's home.
+  const auto spare = std::find_if(pool->idle().begin(), pool->idle().end(),
+                                  [](const ServerConnection* idle) { return idle->home_of == 0; });
+  if (surplus && !draining_ && !old && server->home_of != 0 && spare != pool->idle().end()) {
+    CloseServer(*spare, now);
+  } else if (surplus || draining_ || old) {
     CloseServer(server, now);
     return Replace(pool, !draining_, GoneError(), now);
   }
@@ -247,11 +350,11 @@ void Hub::PutBack(ServerConnection* server, TimePoint now) {
       !database->conf_load_time().empty()) {
     server->environment.reset();
   }
-  while (!pool->waiters().empty()) {
-    Session* session = FindSession(pool->NextWaiter());
-    if (session != nullptr) return Offer(server, session, now);
+  while (const ClientId client = pool->NextWaiterFor(*server)) {
+    if (Session* session = FindSession(client)) return Offer(server, session, now);
   }
   pool->PutIdle(server, now);
+  if (!pool->waiters().empty()) ServeWaiters(pool, GoneError(), now);
   if (!waiting_logins_.empty()) NextLogin(now);
 }
 
@@ -339,6 +442,8 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
     OnWatched(watch, now);
   } else if (server->state() == ServerState::kProbing) {
     OnProbed(server, now);
+  } else if (server->state() == ServerState::kReplaying) {
+    OnReplayed(server, now);
   } else if (server->state() == ServerState::kSettling && server->cancels_in_flight == 0) {
     server->MoveTo(ServerState::kIdle);
     PutBack(server, now);

@@ -46,11 +46,13 @@ Session::Session(ClientId id, const Shared& shared, bool trusted_listener, std::
       trusted_listener_(trusted_listener),
       peer_(std::move(peer)),
       connected_at_(now),
+      now_(now),
       ledger_(shared.versions) {}
 
 Session::~Session() { assert(server_ == nullptr); }
 
 void Session::OnClientBytes(std::string_view bytes, TimePoint now) {
+  now_ = now;
   shared_.statistics->bytes_from_clients += bytes.size();
   Process(bytes, now);
   MaybeRelease();
@@ -190,11 +192,13 @@ void Session::MaybeRelease() {
   const bool server_idle = idle || begin_owed_;
   if (state_ == SessionState::kDraining && MayRelease()) {
     EndCatalogChange();  // what is open is rolled back
+    if (!idle) EndTransactionOfSettings(/*committed=*/false);
     ReleaseServer(server_idle ? Action::kRelease : Action::kReleaseDirty);
     state_ = SessionState::kClosed;
     return;
   }
   if (state_ != SessionState::kReady) return;
+  if (server_idle && audit_due_ && MayRelease()) AskAudit();
   if (server_idle && pin_ == catalog::Pin::kNone && MayRelease()) ReleaseServer(Action::kRelease);
   const bool waits = wait_ != Wait::kNone || request_pending_;
   if (draining_proxy_ && idle && !waits && (server_ == nullptr || MayRelease())) {
@@ -204,7 +208,13 @@ void Session::MaybeRelease() {
 
 // The owner takes the server connection back when it takes the action.
 void Session::ReleaseServer(Action how) {
-  if (how == Action::kDropServer) AbandonServer();
+  if (how == Action::kDropServer) {
+    AbandonServer();
+  } else {
+    if (!begin_owed_) UpdateLabel();
+    server_->label = label_;
+  }
+  RemovePin();
   Act(how);
 }
 
@@ -233,6 +243,7 @@ void Session::EndCatalogChange() {
 void Session::Escalate(Database* database) { ledger_.Escalate(database->counter()); }
 
 void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
+  now_ = now;
   shared_.statistics->bytes_from_servers += bytes.size();
   const bool client_gone = state_ == SessionState::kDraining || client_vanished_;
   Error error;
@@ -252,7 +263,9 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   MaybeRelease();
 }
 
-void Session::OnServerLost(const Error& error, TimePoint) {
+void Session::OnServerLost(const Error& error, TimePoint now) {
+  now_ = now;
+  RemovePin();
   const bool told = server_said_fatal_;
   AbandonServer();
   server_ = nullptr;
@@ -265,8 +278,10 @@ void Session::OnServerLost(const Error& error, TimePoint) {
 }
 
 void Session::OnLeased(pool::ServerConnection* server, TimePoint now) {
+  now_ = now;
   server_ = server;
   server_->client = id_;
+  last_server_ = server->id();
   shared_.statistics->wait_time += now - wait_since_;
   SyncParameters();
   if (!environment_ || (server_->environment &&

@@ -176,6 +176,12 @@ class Session {
   uint32_t pid() const { return pid_; }
   const std::string& cancel_key() const { return cancel_key_; }
   catalog::Pin pin() const { return pin_; }
+  TimePoint pinned_since() const { return pinned_since_; }
+  // The settings that its server connection has to hold, outside of a transaction.
+  const pool::SharedLabel& label() const { return label_; }
+  pool::LeaseWish Wish() const;
+  pool::ServerId last_server() const { return last_server_; }
+  pool::ServerId sequence_server() const { return sequence_server_; }
   std::string_view bypass() const { return bypass_; }
   bool busy() const { return !expected_.empty() || wait_ != Wait::kNone; }
   bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }
@@ -207,7 +213,7 @@ class Session {
     kExecute,
     kClose,
     kSync,
-    kQuery,
+    kQuery,  // of our own: the audit and kin, in a batch of its own
     kFunctionCall,
     kCopyEnd,      // marks where the client ended a COPY; answered by nothing
     kForcedError,  // an error that we made the server raise; `error` is what the client is told
@@ -419,6 +425,23 @@ class Session {
   void EndBatchOfSettings(bool idle, bool failed);
   bool Explains(std::string_view parameter) const;
 
+  // --- session_pins.cc: what ties the session to its server connection, and what follows it ---
+  void AddPin(catalog::Pin reason);
+  void RemovePin();
+  void NotePins();
+  void AskAudit();
+  void RunApart(std::string_view sql);
+  bool InQueryOfOurs() const;
+  bool OnPieceOfOurs(const pgwire::Piece& piece);
+  void OnAudited(std::string_view row);
+  void LeaveNames();
+  void UpdateLabel();
+  void NoteReplayable(std::string_view name, std::string_view value);
+  void PrepareSequences();
+  void OnSequencesDiscarded();
+  void RememberBeforeUnknown();
+  void TakeBackUnknown(const pgwire::ErrorFields& fields);
+
   // --- session_local.cc: answered here ---
   void AnswerLocally();
   bool AnswerLocalMessage(const Request::Message& message);
@@ -433,6 +456,7 @@ class Session {
   std::string peer_;
   std::unique_ptr<const TransportSecurity> transport_;  // null: plain
   TimePoint connected_at_;
+  TimePoint now_;  // of the last input
 
   SessionState state_ = SessionState::kStartup;
   Wait wait_ = Wait::kNone;
@@ -483,6 +507,21 @@ class Session {
   std::shared_ptr<ClientStatement> unnamed_;
   bool own_names_ = false;  // pinned, with the client's statement names on the server itself
   catalog::Pin pin_ = catalog::Pin::kNone;
+  TimePoint pinned_since_{};
+  bool audit_due_ = false;          // whether pin_ still holds is to be asked
+  bool temporary_objects_ = false;  // there may be some
+  std::string own_row_;             // of the answer to an audit
+  pool::SharedLabel label_;         // of settings_changed_, outside of a transaction
+  pool::ServerId last_server_ = 0;  // that it has held last
+  pool::ServerId sequence_server_ = 0;  // where its last nextval ran; 0: none has run
+  struct BeforeUnknown {
+    catalog::Pin pin;
+    std::string_view bypass;
+    bool names_known;
+    bool ran_unknown;
+    bool isolation_known;
+  };
+  std::optional<BeforeUnknown> before_unknown_;  // a text that could not be parsed was sent
   std::optional<pool::Environment> environment_;
   SessionSettings settings_changed_;  // since the login
   std::string environment_key_;       // what of both goes into the key

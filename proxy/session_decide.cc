@@ -411,6 +411,7 @@ std::string_view Session::CacheRefusal() const {
   if (ceiling_ == CacheMode::kOff || own_settings_.now().cache == CacheMode::kOff)
     return "cache_off";
   if (!bypass_.empty()) return bypass_;
+  if (temporary_objects_) return PinName(catalog::Pin::kTemporaryObject);
   // A name that is unknown to a catalog that is being loaded again may not be unknown for long.
   const bool is_select = decision_.plan.refusal != Refusal::kNotASelect &&
                          decision_.plan.refusal != Refusal::kMultipleStatements;

@@ -39,6 +39,7 @@ void Session::AdoptEnvironment() {
 // From now on nothing is known, until the session ends.
 void Session::LoseEnvironment(std::string_view reason) {
   if (bypass_.empty()) bypass_ = reason;
+  if (server_ != nullptr) AddPin(catalog::Pin::kSetting);
 }
 
 void Session::UpdateEnvironment() {
@@ -100,9 +101,6 @@ bool Session::ChangesSettings(const Plan& plan) const {
 
 // Before the request is sent.
 void Session::NoteSettings(Plan* plan) {
-  if (plan->pin == catalog::Pin::kSetting && !ChangesSettings(*plan)) {
-    plan->pin = catalog::Pin::kNone;
-  }
   if (plan->environment_unknown) {
     LoseEnvironment(PinName(plan->pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan->pin));
   }
@@ -165,6 +163,7 @@ void Session::OnCompleted(std::string_view tag) {
       for (const sql::SettingChange& change : statement->settings) Apply(change, followed);
       return;
     case sql::StatementKind::kDiscard:
+      if (statement->name == "ALL" || statement->name == "SEQUENCES") OnSequencesDiscarded();
       if (statement->name != "ALL") return;
       settings_changed_.DiscardAll();
       own_settings_.ResetAll();
@@ -209,6 +208,7 @@ void Session::Apply(const sql::SettingChange& change, const Followed& followed) 
   // The same bytes are another text in another encoding.
   if (!utf8_ && !IsAscii(*value)) return LoseEnvironment(kSettingsUnknown);
   settings_changed_.Set(change.name, *value, change.local);
+  if (!change.local) NoteReplayable(change.name, *value);
 }
 
 void Session::EndTransactionOfSettings(bool committed) {

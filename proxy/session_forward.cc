@@ -37,6 +37,7 @@ void Session::Forward(TimePoint now) {
     wait_since_ = now;
     return Act(Action::kLease);
   }
+  PrepareSequences();
   if (begin_owed_) SendOwedBegin();
   if (hit_in_transaction_ && decision_.plan.sets_transaction) TakeSnapshotOnServer();
   if (Replay()) {
@@ -155,7 +156,7 @@ bool Session::HoldsAsDescribed(const ClientStatement& statement) const {
 void Session::AdoptNames() {
   if (DropsAllNames()) statements_.clear();  // and be it one that cannot be prepared any more
   own_names_ = true;
-  if (pin_ == catalog::Pin::kNone) pin_ = catalog::Pin::kPreparedStatement;  // from now on
+  AddPin(catalog::Pin::kPreparedStatement);
   OpenBatch();
   const auto held = server_->statements();
   for (const auto& statement : held) {
@@ -250,6 +251,7 @@ void Session::EndBatchOnServer() {
 void Session::NoteEffects() {
   MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
+  RememberBeforeUnknown();
   NoteSettings(&plan);
   if (plan.names_prepared && own_names_) ForgetStatements();
   if (fill_ != nullptr) AddReadRows();
@@ -257,12 +259,7 @@ void Session::NoteEffects() {
                            !DependsOn(*fill_, plan.read_counters))) {
     DropFill();
   }
-  if (plan.pin != catalog::Pin::kNone && pin_ == catalog::Pin::kNone) {
-    pin_ = plan.pin;
-    ++shared_.statistics->pins;
-    log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
-               PinName(pin_));
-  }
+  NotePins();
   ran_unknown_ |= plan.may_change_catalog;
   if (plan.sets_isolation) isolation_known_ = false;
   if (plan.changes_catalog) MarkCatalogChange();
@@ -293,9 +290,10 @@ void Session::NoteEffects() {
 void Session::ForgetStatements() {
   for (const auto& record : decision_.records) {
     for (const sql::StatementInfo& statement : record->info().statements) {
-      const bool drops = statement.kind == sql::StatementKind::kDeallocate ||
-                         statement.kind == sql::StatementKind::kDiscard;
-      const bool all = statement.kind == sql::StatementKind::kDiscard || statement.name.empty();
+      const bool discards =
+          statement.kind == sql::StatementKind::kDiscard && statement.name == "ALL";
+      const bool drops = statement.kind == sql::StatementKind::kDeallocate || discards;
+      const bool all = discards || statement.name.empty();
       if (drops && all) {
         statements_.clear();
       } else if (drops || statement.kind == sql::StatementKind::kPrepare) {
@@ -360,7 +358,7 @@ void Session::ForwardParse(const Request::Message& message) {
   const std::string_view body = request_.body(message);
   if (request_.IsPartial(message)) {
     // Too long to be held. It is prepared under its own name, and the session keeps its connection.
-    if (pin_ == catalog::Pin::kNone) pin_ = catalog::Pin::kPreparedStatement;
+    AddPin(catalog::Pin::kUnknown);
     if (bypass_.empty()) bypass_ = PinName(catalog::Pin::kPreparedStatement);
     if (!own_names_) AdoptNames();
     ForwardRaw(message);

@@ -61,11 +61,6 @@ bool IsHarmless(std::string_view tag) {
   return std::find(kHarmlessTags.begin(), kHarmlessTags.end(), tag) != kHarmlessTags.end();
 }
 
-bool IsFatal(const pgwire::ErrorFields& fields) {
-  const std::string_view severity = fields.Find('V').empty() ? fields.Find('S') : fields.Find('V');
-  return severity == "FATAL" || severity == "PANIC";
-}
-
 uint64_t HashOfTypes(const pgwire::RowDescription& description, uint64_t seed) {
   for (const pgwire::FieldDescription& field : description.fields) {
     std::string type;
@@ -80,6 +75,10 @@ uint64_t HashOfTypes(const pgwire::RowDescription& description, uint64_t seed) {
 
 // Returns false to stop reading: the session has ended.
 bool Session::OnPiece(const pgwire::Piece& piece, TimePoint now) {
+  if (InQueryOfOurs() && piece.type != backend::kParameterStatus &&
+      piece.type != backend::kNotificationResponse) {
+    return OnPieceOfOurs(piece);
+  }
   if (piece.first && piece.last) return OnReply(piece, now);
   Pass(piece);  // a row, COPY data, or a message so large that nobody looks into it
   if (piece.type == backend::kErrorResponse && piece.last) {
@@ -128,7 +127,7 @@ bool Session::Answered(Reply kind, const pgwire::Piece& piece) {
 // The server answers something that was not asked: nothing is known of this connection any more.
 void Session::Desynchronized(char type) {
   log::error("unexpected reply from the server client={} type={}", id_, type);
-  pin_ = catalog::Pin::kUnknown;
+  AddPin(catalog::Pin::kUnknown);
   Fatal({"08P01", std::string("unexpected message type \"") + type + "\" from the server", "", ""});
 }
 
@@ -296,9 +295,10 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   DropMarkers();
   copy_in_ = copy_extended_ = false;
   OnAttemptFailed();
+  TakeBackUnknown(*fields);
   const bool begin_failed = std::exchange(begin_unanswered_, false);
   replay_failed_ |= !expected_.empty() && expected_.front().own;
-  if (IsFatal(*fields)) {
+  if (fields->IsFatal()) {
     server_said_fatal_ = true;
     return Pass(piece);
   }
@@ -409,6 +409,7 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
   expected_.pop_front();
   DropMarkers();
   copy_in_ = copy_extended_ = false;
+  before_unknown_.reset();
   status_ = ready->status;
   const bool idle = status_ == pgwire::TransactionStatus::kIdle;
   Batch batch = std::move(batches_.front());

@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kRole = "role";
 constexpr std::string_view kSessionAuthorization = "session_authorization";
 
-bool IsCustom(std::string_view name) { return name.find('.') != std::string_view::npos; }
+bool IsCustom(std::string_view name) { return pool::IsCustomSetting(name); }
 
 // RESET ALL leaves these alone (PostgreSQL: GUC_NO_RESET_ALL).
 bool SurvivesResetAll(std::string_view name) {
@@ -161,6 +161,23 @@ std::optional<std::string_view> SessionSettings::Find(std::string_view name) con
   if (value == nullptr || value->front() == kDefault) return std::nullopt;
   if (value->front() == kNoRole) return "none";
   return std::string_view(*value).substr(1);
+}
+
+pool::SettingsLabel SessionSettings::Label() const {
+  pool::SettingsLabel label;
+  for (const auto& [name, value] : now_.session) {
+    switch (value.front()) {
+      case kText:
+        label.emplace(name, value.substr(1));
+        break;
+      case kNoRole:
+        label.emplace(name, "none");
+        break;
+      default:
+        if (IsCustom(name)) label.emplace(name, std::nullopt);
+    }
+  }
+  return label;
 }
 
 void SessionSettings::AppendKey(std::string* to) const {

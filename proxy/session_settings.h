@@ -22,6 +22,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pool/settings_label.h"
+
 namespace pgsidecar::proxy {
 
 // Settings of one transaction, which end with it and are not followed here.
@@ -51,6 +53,9 @@ class SessionSettings {
   bool untouched() const { return touched_.empty(); }
   // Whether the open transaction has changed something, which its end may take back.
   bool in_transaction() const { return before_.has_value(); }
+  // Every setting that lasts beyond the transaction, as it has to be set on another server
+  // connection. REQUIRES: no transaction is open.
+  pool::SettingsLabel Label() const;
   // Appends every setting in force that an answer may depend on; nothing if there is none.
   void AppendKey(std::string* to) const;
   // What is held, in bytes.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "pgwire/scram.h"
 #include "proxy/session.h"
 #include "proxy/startup_options.h"
 
@@ -21,6 +22,16 @@ constexpr int kMaxEncryptionRequests = 2;
 constexpr char kTlsHandshake = 0x16;
 
 const TransportSecurity kPlainTransport;
+
+// Whether a password message begins a SCRAM exchange of a client that could bind it to its TLS
+// channel, but thinks that the server cannot (RFC 5802, section 6).
+bool MissesChannelBinding(std::string_view message) {
+  constexpr size_t kLengthBytes = 4;
+  std::string_view body = message.substr(pgwire::kHeaderBytes);
+  if (!body.starts_with(std::string(pgwire::kScramSha256) + '\0')) return false;
+  body.remove_prefix(std::min(body.size(), pgwire::kScramSha256.size() + 1 + kLengthBytes));
+  return body.starts_with("y,");
+}
 
 }  // namespace
 
@@ -158,6 +169,15 @@ void Session::ProcessLogin(std::string_view& input) {
     const size_t total = pgwire::kHeaderBytes + header.body_bytes;
     if (input.size() < total) return;
     answer_due_ = false;
+    if (transport().encrypted && server_->transport.encrypted &&
+        MissesChannelBinding(input.substr(0, total))) {
+      // Nothing can be done about it in the middle; the server's words alone would puzzle.
+      log::warn(
+          "the server will refuse this SCRAM login: it supports channel binding, which cannot be "
+          "relayed between two TLS connections client={} peer={}: connect with "
+          "channel_binding=disable, or without TLS to the proxy",
+          id_, peer_);
+    }
     server_->out.Append(input.substr(0, total));
     input.remove_prefix(total);
   }
@@ -235,6 +255,7 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
                          TimePoint now) {
   pool_ = pool;
   database_ = database;
+  last_server_ = server_->id();
   pid_ = pid;
   cancel_key_ = std::move(cancel_key);
   server_->MoveTo(pool::ServerState::kLeased);
@@ -243,7 +264,7 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
   if (const std::string* replication = startup_.Find("replication");
       replication != nullptr && *replication != "false" && *replication != "off" &&
       *replication != "0" && *replication != "no") {
-    pin_ = catalog::Pin::kUnknown;
+    AddPin(catalog::Pin::kUnknown);
     bypass_ = "replication";
   }
   ceiling_ = shared_.config->ModeOfSession(shared_.statistics->client_logins++);

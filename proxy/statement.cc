@@ -107,7 +107,8 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
                           statement.kind == StatementKind::kRollback ||
                           statement.kind == StatementKind::kRollbackTo ||
                           statement.kind == StatementKind::kPrepareTransaction;
-  plan.follows_settings = !statement.settings.empty() || discards || plan.ends_transaction ||
+  plan.follows_settings = !statement.settings.empty() ||
+                          statement.kind == StatementKind::kDiscard || plan.ends_transaction ||
                           statement.kind == StatementKind::kSavepoint ||
                           statement.kind == StatementKind::kReleaseSavepoint;
 }
@@ -119,9 +120,15 @@ Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
   Plan plan;
   plan.refusal = resolved.refusal;
   plan.pin = resolved.pin;
+  plan.makes_temporary = resolved.makes_temporary;
+  plan.may_end_pin = resolved.may_end_pin;
+  plan.uses_sequence = resolved.uses_sequence;
+  plan.reads_sequence = resolved.reads_sequence;
   plan.changes_catalog = resolved.changes_catalog;
   plan.may_change_catalog = resolved.writes_anything;
-  plan.names_unknown = plan.environment_unknown = resolved.environment_unknown;
+  // A temporary object may stand in front of any.
+  plan.names_unknown = resolved.environment_unknown || resolved.makes_temporary;
+  plan.environment_unknown = resolved.environment_unknown;
   PlanSettings(statement, plan);
   plan.names_prepared = resolved.pin == catalog::Pin::kPreparedStatement;
   plan.may_commit = resolved.may_commit;
@@ -175,6 +182,7 @@ Plan UnknownPlan(const Database& database, Refusal refusal) {
   Plan plan;
   plan.refusal = refusal;
   plan.pin = Pin::kUnknown;
+  plan.uses_sequence = plan.reads_sequence = true;
   plan.writes = true;
   plan.may_change_catalog = true;
   plan.environment_unknown = true;
@@ -189,9 +197,11 @@ Plan UnknownPlan(const Database& database, Refusal refusal) {
 void Plan::Merge(const Plan& other) {
   refusal = Refusal::kMultipleStatements;
   read_counters.clear();
-  // A reset may turn out to be nothing that pins.
-  const bool weak = pin == Pin::kNone || (pin == Pin::kSetting && other.pin != Pin::kNone);
-  if (weak || other.pin == Pin::kUnknown) pin = other.pin;
+  pin = catalog::Stronger(pin, other.pin);
+  makes_temporary |= other.makes_temporary;
+  may_end_pin |= other.may_end_pin;
+  uses_sequence |= other.uses_sequence;
+  reads_sequence |= other.reads_sequence;
   writes |= other.writes;
   changes_catalog |= other.changes_catalog;
   may_change_catalog |= other.may_change_catalog;

@@ -32,6 +32,10 @@ class Database;
 struct Plan {
   catalog::Refusal refusal = catalog::Refusal::kNotUnderstood;
   catalog::Pin pin = catalog::Pin::kNone;
+  bool makes_temporary = false;
+  bool may_end_pin = false;
+  bool uses_sequence = false;   // nextval may run
+  bool reads_sequence = false;  // currval may
   bool writes = false;  // anything at all
   bool changes_catalog = false;
   bool may_change_catalog = false;  // a write to anything of which nothing is known

@@ -148,15 +148,15 @@ TEST(Functions, InExpressionsOfTables) {
 TEST(Functions, DefaultsRunWhenTheyAreNamed) {
   ExpectOutcomes({
       {"UPDATE serials SET v = 'y'", "not_a_select writes=serials"},
-      {"UPDATE serials SET id = DEFAULT", "not_a_select writes=serials pin=sequence"},
-      {"UPDATE serials SET (id, v) = (DEFAULT, 'x')", "not_a_select writes=serials pin=sequence"},
+      {"UPDATE serials SET id = DEFAULT", "not_a_select writes=serials sequence"},
+      {"UPDATE serials SET (id, v) = (DEFAULT, 'x')", "not_a_select writes=serials sequence"},
       {"UPDATE identities SET v = 'y'", "not_a_select writes=identities"},
-      {"UPDATE identities SET id = DEFAULT", "not_a_select writes=identities pin=sequence"},
+      {"UPDATE identities SET id = DEFAULT", "not_a_select writes=identities sequence"},
       {"MERGE INTO serials s USING branches b ON s.id = b.bid WHEN MATCHED THEN UPDATE SET v = ''",
        "not_a_select writes=serials"},
       {"MERGE INTO serials s USING branches b ON s.id = b.bid "
        "WHEN MATCHED THEN UPDATE SET id = DEFAULT",
-       "not_a_select writes=serials pin=sequence"},
+       "not_a_select writes=serials sequence"},
       {"INSERT INTO default_calls VALUES (1) ON CONFLICT DO NOTHING",
        "not_a_select anything pin=function environment"},
       {"UPDATE default_calls SET id = 1", "not_a_select writes=default_calls"},

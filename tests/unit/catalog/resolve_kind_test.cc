@@ -31,21 +31,21 @@ TEST(ResolveKind, TransactionControl) {
 
 TEST(ResolveKind, SessionState) {
   ExpectOutcomes({
-      {"SET work_mem = '1MB'", "not_a_select pin=setting"},
+      {"SET work_mem = '1MB'", "not_a_select"},
       {"SET LOCAL work_mem = '1MB'", "not_a_select"},
-      {"SET LOCAL app.tenant = '1'", "not_a_select pin=setting"},
-      {"SET ROLE x", "not_a_select pin=setting"},
-      {"RESET ALL", "not_a_select pin=setting"},
+      {"SET LOCAL app.tenant = '1'", "not_a_select"},
+      {"SET ROLE x", "not_a_select"},
+      {"RESET ALL", "not_a_select"},
       {"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "not_a_select"},
       {"SET TRANSACTION READ ONLY", "not_a_select"},
-      {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "not_a_select pin=setting"},
+      {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "not_a_select"},
       {"SHOW work_mem", "not_a_select"},
       {"PREPARE a AS SELECT 1", "not_a_select pin=prepared_statement"},
       {"EXECUTE a", "not_a_select anything pin=prepared_statement environment"},
       {"DEALLOCATE a", "not_a_select pin=prepared_statement"},
       {"DISCARD ALL", "not_a_select pin=prepared_statement"},
       {"LISTEN a", "not_a_select pin=listen"},
-      {"UNLISTEN *", "not_a_select pin=listen"},
+      {"UNLISTEN *", "not_a_select"},
       {"NOTIFY a", "not_a_select"},
       {"LOAD 'auto_explain'", "not_a_select pin=load environment"},
       {"LOCK TABLE accounts", "not_a_select"},
@@ -70,7 +70,7 @@ TEST(ResolveKind, Utilities) {
       {"SELECT * INTO copied FROM accounts", "not_a_select anything catalog"},
       {"REFRESH MATERIALIZED VIEW summary", "not_a_select anything catalog"},
       {"GRANT SELECT ON accounts TO PUBLIC", "not_a_select anything catalog"},
-      {"CREATE TEMP TABLE t (id int)", "not_a_select pin=temporary_object environment"},
+      {"CREATE TEMP TABLE t (id int)", "not_a_select pin=temporary_object"},
       {"COPY (SELECT opaque(1)) TO STDOUT", "not_a_select anything pin=function environment"},
   });
 }
@@ -85,7 +85,7 @@ TEST(ResolveKind, WithoutCatalog) {
   constexpr std::array cases = {
       OutcomeCase{"BEGIN", "not_a_select"},
       OutcomeCase{"COMMIT", "not_a_select commit"},
-      OutcomeCase{"SET work_mem = '1MB'", "not_a_select pin=setting"},
+      OutcomeCase{"SET work_mem = '1MB'", "not_a_select"},
       OutcomeCase{"SELECT 1", "catalog_not_loaded"},
       OutcomeCase{"SELECT * FROM accounts", "catalog_not_loaded anything pin=function environment"},
       OutcomeCase{"SELECT lower('X')", "catalog_not_loaded anything pin=function environment"},

@@ -35,13 +35,13 @@ TEST(ResolveWrite, PlainWritesNameTheirTable) {
 
 TEST(ResolveWrite, Sequences) {
   ExpectOutcomes({
-      {"INSERT INTO serials (v) VALUES ('x')", "not_a_select writes=serials pin=sequence"},
-      {"COPY serials (v) FROM STDIN", "not_a_select writes=serials pin=sequence"},
+      {"INSERT INTO serials (v) VALUES ('x')", "not_a_select writes=serials sequence"},
+      {"COPY serials (v) FROM STDIN", "not_a_select writes=serials sequence"},
       {"UPDATE serials SET v = 'y'", "not_a_select writes=serials"},
       {"DELETE FROM serials", "not_a_select writes=serials"},
-      {"INSERT INTO identities (v) VALUES ('x')", "not_a_select writes=identities pin=sequence"},
+      {"INSERT INTO identities (v) VALUES ('x')", "not_a_select writes=identities sequence"},
       {"INSERT INTO accounts SELECT nextval('standalone')",
-       "not_a_select writes=accounts pin=sequence"},
+       "not_a_select writes=accounts sequence"},
   });
 }
 

@@ -94,6 +94,8 @@ std::string Describe(const Resolved& resolved, const Catalog& catalog) {
   add(resolved.writes_anything ? "anything" : Names("writes", resolved.writes, catalog));
   if (resolved.changes_catalog) add("catalog");
   if (resolved.pin != Pin::kNone) add("pin=" + std::string(PinName(resolved.pin)));
+  if (resolved.uses_sequence) add("sequence");
+  if (resolved.reads_sequence) add("sequence_state");
   if (resolved.environment_unknown) add("environment");
   if (resolved.may_commit) add("commit");
   return text;

@@ -20,7 +20,7 @@ void ForEachSampleRow(const std::function<void(size_t result_set, Row row)>& on_
 void AddSampleRows(CatalogBuilder& builder);
 const Catalog& Sample();
 
-// For example "none reads=accounts,branches" or "not_a_select writes=accounts pin=sequence". In
+// For example "none reads=accounts,branches" or "not_a_select writes=accounts sequence". In
 // this order: refusal, reads, writes or anything, catalog, pin, environment, commit.
 std::string Describe(const Resolved& resolved, const Catalog& catalog);
 

@@ -36,19 +36,76 @@ TEST(PoolTest, TakesWhatWasUsedLastAndServesWhoCameFirst) {
   pool.Adopt(&first);
   pool.Adopt(&second);
   EXPECT_EQ(pool.size(), 2u);
-  EXPECT_EQ(pool.TakeIdle(0), nullptr);
+  EXPECT_EQ(pool.TakeIdle({}), nullptr);
   pool.PutIdle(&first, TimePoint{});
   pool.PutIdle(&second, TimePoint{});
-  EXPECT_EQ(pool.TakeIdle(0), &second);
+  EXPECT_EQ(pool.TakeIdle({}), &second);
   pool.Remove(&first);  // idle
-  EXPECT_EQ(pool.TakeIdle(0), nullptr);
+  EXPECT_EQ(pool.TakeIdle({}), nullptr);
   pool.Remove(&second);  // taken
   EXPECT_EQ(pool.size(), 0u);
-  for (const ClientId client : {7u, 8u, 9u}) pool.Enqueue(client, TimePoint{});
+  for (const ClientId client : {7u, 8u, 9u}) pool.Enqueue({.client = client}, TimePoint{});
   pool.Leave(8);
   EXPECT_EQ(pool.NextWaiter(), 7u);
   EXPECT_EQ(pool.NextWaiter(), 9u);
   EXPECT_TRUE(pool.waiters().empty());
+}
+
+SharedLabel Label(SettingsLabel values) {
+  return std::make_shared<const SettingsLabel>(std::move(values));
+}
+
+TEST(PoolTest, ASessionGoesBackToItsOwnConnectionElseToOneThatFits) {
+  Pool pool("key", Startup({{"user", "a"}}));
+  ServerConnection home(1, pool.startup(), TimePoint{});
+  ServerConnection fits(2, pool.startup(), TimePoint{});
+  ServerConnection other(3, pool.startup(), TimePoint{});
+  for (ServerConnection* server : {&home, &fits, &other}) pool.Adopt(server);
+  home.home_of = 7;
+  fits.label = Label({{"work_mem", "9MB"}});
+  const LeaseWish wish = {.client = 7, .last = 1, .label = Label({{"work_mem", "9MB"}})};
+  const LeaseWish stranger = {.client = 8, .last = 9, .label = wish.label};
+  for (ServerConnection* server : {&home, &fits, &other}) pool.PutIdle(server, TimePoint{});
+  EXPECT_EQ(pool.TakeIdle(wish), &home);
+  EXPECT_EQ(pool.TakeIdle(wish), &fits);
+  EXPECT_EQ(pool.TakeIdle(wish), &other);
+  for (ServerConnection* server : {&other, &fits, &home}) pool.PutIdle(server, TimePoint{});
+  EXPECT_EQ(pool.TakeIdle(stranger), &fits);
+  EXPECT_EQ(pool.TakeIdle(stranger), &other);
+  EXPECT_EQ(pool.TakeIdle(stranger), &home);
+  for (ServerConnection* server : {&home, &fits, &other}) pool.Remove(server);
+}
+
+TEST(PoolTest, WhatHoldsACustomSettingServesOnlyWhoHasItToo) {
+  Pool pool("key", Startup({{"user", "a"}}));
+  ServerConnection server(1, pool.startup(), TimePoint{});
+  pool.Adopt(&server);
+  server.label = Label({{"app.tenant", std::nullopt}});
+  pool.PutIdle(&server, TimePoint{});
+  EXPECT_EQ(pool.TakeIdle({.client = 7}), nullptr);
+  pool.Enqueue({.client = 7}, TimePoint{});
+  pool.Enqueue({.client = 8, .label = Label({{"app.tenant", "3"}})}, TimePoint{});
+  EXPECT_EQ(pool.NextWaiterFor(server), 8u);
+  EXPECT_EQ(pool.NextWaiterFor(server), 0u);
+  EXPECT_EQ(pool.TakeIdle({.client = 8, .label = Label({{"app.tenant", "3"}})}), &server);
+  pool.Remove(&server);
+}
+
+TEST(PoolTest, SequencesAreAskedForWhereTheyAreAndLeftToTheirOwner) {
+  Pool pool("key", Startup({{"user", "a"}}));
+  ServerConnection used(1, pool.startup(), TimePoint{});
+  ServerConnection clean(2, pool.startup(), TimePoint{});
+  for (ServerConnection* server : {&used, &clean}) pool.Adopt(server);
+  used.sequence_client = 7;
+  pool.PutIdle(&clean, TimePoint{});
+  pool.PutIdle(&used, TimePoint{});
+  EXPECT_EQ(pool.TakeIdle({.client = 8, .uses_sequences = true}), &clean);
+  EXPECT_EQ(pool.TakeIdle({.client = 7, .last = 2, .only_last = true}), nullptr);
+  pool.Enqueue({.client = 7, .last = 2, .only_last = true}, TimePoint{});
+  EXPECT_EQ(pool.NextWaiterFor(used), 0u);
+  pool.Remove(&clean);  // it is nowhere now
+  EXPECT_EQ(pool.NextWaiterFor(used), 7u);
+  pool.Remove(&used);
 }
 
 TEST(PreparedRegistryTest, OneIdForOneTextAndTypes) {

@@ -255,7 +255,7 @@ FakeBackend::Outcome FakeBackend::Check(const std::string& sql) const {
     return {"", {}, "42P01", "relation \"gone\" does not exist"};
   }
   const bool known =
-      sql == "DISCARD ALL" || sql.starts_with("SET ") || sql == "SELECT WHERE false" ||
+      sql == "DISCARD ALL" || sql == "DISCARD SEQUENCES" || sql.starts_with("SET ") || sql == "SELECT WHERE false" ||
       sql.starts_with("CREATE TABLE") || sql == "SELECT x FROM gone" ||
       std::regex_match(sql, match, TransactionForm()) || sql == "SELECT opaque(1)" ||
       sql == "COPY branches FROM STDIN" || std::regex_match(sql, match, SelectForm()) ||
@@ -290,6 +290,7 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
     statements_.clear();
     return {"DISCARD ALL", {}, ""};
   }
+  if (sql == "DISCARD SEQUENCES") return {sql, {}, ""};
   if (sql == kSetIsolation && status_ == 'T') {
     if (queried_) return {"", {}, "25001", "must be called before any query"};
     repeatable_ = true;
@@ -436,6 +437,14 @@ bool FakeBackend::HandleOwnQuery(std::string_view sql) {
     }
     Row({std::to_string(database_->catalog_changes), database_->conf_load_time,
          database_->start_time, "7", database_->timeline, "f", "5", "150000", "{" + alive + "}"});
+  } else if (sql == catalog::AuditQuery()) {
+    RowDescription{}.Encode(unflushed_);
+    Row({"f", "f", "f", "f", "f"});
+  } else if (sql.starts_with("SELECT pg_catalog.set_config(")) {
+    RowDescription{}.Encode(unflushed_);
+    Row({""});
+  } else if (sql == "DEALLOCATE ALL") {
+    statements_.clear();
   } else {
     return false;
   }

@@ -284,7 +284,6 @@ void World::Perform(WorkerId worker, NetAction action) {
       break;
   }
 }
-}
 
 // A worker knows of a connection what it was told when that was touched, and nothing later.
 void World::NoteServer(WorkerId worker, ServerId id) {

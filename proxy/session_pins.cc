@@ -1,0 +1,245 @@
+// What ties a session to its server connection, and what lets it go again; and the settings and
+// sequences that follow it to another.
+//
+// Invariant: a session that holds no server connection has no pin, and label_ is what every
+// connection has to hold for it.
+
+#include <utility>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "catalog/catalog.h"
+#include "proxy/session.h"
+
+namespace pgsidecar::proxy {
+
+namespace backend = pgwire::backend_type;
+using catalog::Pin;
+
+namespace {
+
+Error SequencesLost() {
+  return {"55000", "currval and lastval of this session are not known any more",
+          "The server connection that its nextval ran on has served another session's since.",
+          "From now on sessions of this database keep their connection after a nextval; set "
+          "sequences = pin to have that from the start."};
+}
+
+}  // namespace
+
+// --- pins ---
+
+void Session::AddPin(Pin reason) {
+  if (reason == Pin::kNone) return;
+  if (catalog::IsAskedFor(reason)) audit_due_ = true;
+  if (pin_ == Pin::kNone) {
+    pinned_since_ = now_;
+    ++shared_.statistics->pins;
+    ++shared_.statistics->pins_by_reason[catalog::PinName(reason)];
+    log::debug("session pinned client={} database={} reason={}", id_, database_->name(),
+               catalog::PinName(reason));
+  }
+  pin_ = catalog::Stronger(pin_, reason);
+}
+
+void Session::RemovePin() {
+  if (pin_ == Pin::kNone) return;
+  const Duration held = now_ - pinned_since_;
+  shared_.statistics->pinned_time += held;
+  shared_.statistics->pinned_time_by_reason[catalog::PinName(pin_)] +=
+      static_cast<uint64_t>(held.count());
+  log::debug("session unpinned client={} reason={} seconds={}", id_, catalog::PinName(pin_),
+             std::chrono::duration_cast<std::chrono::seconds>(held).count());
+  pin_ = Pin::kNone;
+}
+
+// Before the request is sent: what it may leave in the session.
+void Session::NotePins() {
+  const Plan& plan = decision_.plan;
+  AddPin(plan.pin);
+  if (plan.may_end_pin && catalog::IsAskedFor(pin_)) audit_due_ = true;
+  temporary_objects_ |= plan.makes_temporary;
+  if (!plan.uses_sequence && plan.pin != Pin::kFunction) return;
+  server_->sequence_client = id_;
+  sequence_server_ = server_->id();
+  if (plan.uses_sequence && (database_->sequences_pin || shared_.config->sequences == "pin")) {
+    AddPin(Pin::kSequence);
+  }
+}
+
+// --- audit ---
+
+// Asks the server what of the session's state is still there. The next request may be sent behind
+// it. REQUIRES: nothing is unanswered, and no transaction is open on the server.
+void Session::AskAudit() {
+  audit_due_ = false;
+  if (!catalog::IsAskedFor(pin_)) return;
+  ++shared_.statistics->audits;
+  RunApart(catalog::AuditQuery());
+}
+
+// A simple Query of ours in a batch of its own, of whose answer the client hears nothing.
+void Session::RunApart(std::string_view sql) {
+  OpenBatch();
+  server_->unnamed_client = 0;
+  server_->out.Emit([&](std::string& to) { pgwire::Query{sql}.Encode(to); });
+  Expect(Reply::kQuery, true);
+  batch_open_ = false;
+}
+
+bool Session::InQueryOfOurs() const {
+  return !expected_.empty() && expected_.front().own && expected_.front().kind == Reply::kQuery;
+}
+
+// Part of the answer to it. Returns false if the session has ended.
+bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
+  switch (piece.type) {
+    case backend::kDataRow:
+      own_row_.append(piece.bytes);
+      return true;
+    case backend::kErrorResponse: {
+      const auto fields = pgwire::ErrorFields::Decode(piece.body());
+      own_row_.clear();
+      if (fields.ok() && !fields->IsFatal()) return true;
+      OnErrorResponse(piece);
+      return state_ != SessionState::kClosed;
+    }
+    case backend::kReadyForQuery: {
+      expected_.pop_front();
+      batches_.pop_front();
+      ledger_.EndBatch(/*idle=*/true);
+      OnAudited(std::exchange(own_row_, {}));
+      return true;
+    }
+    default:
+      return true;
+  }
+}
+
+// `row` is the DataRow of the answer; empty if the server could not say, and then nothing changes.
+void Session::OnAudited(std::string_view row) {
+  if (row.empty()) return;
+  const auto data = pgwire::DataRow::Decode(row.substr(pgwire::kHeaderBytes));
+  if (!data.ok()) return;
+  const auto held = catalog::ReadAuditRow(data->values);
+  if (!held.ok()) return;
+  Pin left = Pin::kNone;
+  if (held->prepared_statements) left = catalog::Stronger(left, Pin::kPreparedStatement);
+  if (held->advisory_locks) left = catalog::Stronger(left, Pin::kAdvisoryLock);
+  if (held->hold_cursors) left = catalog::Stronger(left, Pin::kHoldCursor);
+  if (held->listens) left = catalog::Stronger(left, Pin::kListen);
+  if (held->temporary_objects) left = catalog::Stronger(left, Pin::kTemporaryObject);
+  if (temporary_objects_ && !held->temporary_objects && bypass_.empty()) {
+    temporary_objects_ = false;
+    names_known_ = true;
+    UpdateEnvironment();
+  }
+  if (!catalog::IsAskedFor(pin_)) return;  // of what cannot be asked for
+  // With the client's names on it the connection can serve nobody else.
+  if (own_names_ && left == Pin::kNone) LeaveNames();
+  if (left == Pin::kNone) return RemovePin();
+  pin_ = left;
+}
+
+// No statement stands on the server by SQL any more, so that the client's other names need not
+// either: they are prepared under the shared names where they are used next.
+void Session::LeaveNames() {
+  own_names_ = false;
+  if (!statements_.empty()) RunApart("DEALLOCATE ALL");
+}
+
+// --- settings ---
+
+// What the session has set since its login, outside of a transaction.
+void Session::UpdateLabel() {
+  if (settings_changed_.untouched()) return;
+  pool::SettingsLabel label = settings_changed_.Label();
+  // SET datestyle may have changed only a part of it.
+  if (const auto it = label.find("datestyle"); it != label.end()) {
+    it->second = told_parameters_["DateStyle"];
+  }
+  if (label_ != nullptr && *label_ == label) return;
+  label_ = label.empty() ? nullptr : std::make_shared<const pool::SettingsLabel>(std::move(label));
+}
+
+// The server has confirmed a SET that lasts.
+void Session::NoteReplayable(std::string_view name, std::string_view value) {
+  const auto role = settings_changed_.Find("role");
+  const bool as_other =
+      (role && *role != "none") || settings_changed_.Find("session_authorization");
+  // It was sent as bytes of the encoding that holds now, and would be sent under another.
+  const bool mixes = !IsAscii(value) && settings_changed_.Find("client_encoding");
+  if (mixes || !pool::CanReplay(name, value, as_other)) AddPin(Pin::kSetting);
+}
+
+pool::LeaseWish Session::Wish() const {
+  const bool needs_sequences = decision_.plan.reads_sequence && sequence_server_ != 0 &&
+                               decision_.plan.pin != Pin::kUnknown;
+  return {.client = id_,
+          .last = needs_sequences ? sequence_server_ : last_server_,
+          .only_last = needs_sequences,
+          .uses_sequences = decision_.plan.uses_sequence,
+          .label = label_,
+          .worker = worker};
+}
+
+// --- sequences ---
+
+// Before a request that may ask for currval or lastval: the connection must say what this session's
+// own nextval gave, or that there was none.
+void Session::PrepareSequences() {
+  const Plan& plan = decision_.plan;
+  const bool unknown = plan.pin == Pin::kFunction || plan.pin == Pin::kUnknown;
+  if (!plan.reads_sequence && !unknown) return;
+  // Here they are asked for, so that they have to be kept.
+  database_->sequences_pin |= !unknown;
+  if (server_->sequence_client == id_) return unknown ? void() : AddPin(Pin::kSequence);
+  if (sequence_server_ != 0 && !unknown) {
+    sequence_server_ = 0;
+    decision_.forced = SequencesLost();
+    return;
+  }
+  if (server_->sequence_client == 0 || status_ == pgwire::TransactionStatus::kFailed) return;
+  RunForUs("DISCARD SEQUENCES");
+  server_->sequence_client = 0;
+}
+
+void Session::OnSequencesDiscarded() {
+  sequence_server_ = 0;
+  server_->sequence_client = 0;
+  if (pin_ == Pin::kSequence) RemovePin();
+}
+
+// --- texts that the server does not understand either ---
+
+// A text that cannot be parsed may do anything, unless the server's own parser refuses it.
+void Session::RememberBeforeUnknown() {
+  before_unknown_.reset();
+  const bool alone = batches_.size() == 1 && expected_.empty();
+  if (decision_.plan.refusal != catalog::Refusal::kNotUnderstood || !alone) return;
+  before_unknown_ = {.pin = pin_,
+                     .bypass = bypass_,
+                     .names_known = names_known_,
+                     .ran_unknown = ran_unknown_,
+                     .isolation_known = isolation_known_};
+}
+
+// The error is the first answer to it, from the grammar (PostgreSQL: scan.l, scanner_yyerror) and
+// not from a text that a function has put together: then nothing has run.
+void Session::TakeBackUnknown(const pgwire::ErrorFields& fields) {
+  if (!before_unknown_) return;
+  const BeforeUnknown before = *std::exchange(before_unknown_, std::nullopt);
+  if (fields.Find('C') != "42601" || fields.Find('R') != "scanner_yyerror" ||
+      !fields.Find('W').empty()) {
+    return;
+  }
+  bypass_ = before.bypass;
+  names_known_ = before.names_known;
+  ran_unknown_ = before.ran_unknown;
+  isolation_known_ = before.isolation_known;
+  if (!batches_.empty()) batches_.front().may_change_catalog = false;
+  if (before.pin == Pin::kNone) return RemovePin();
+  pin_ = before.pin;
+}
+
+}  // namespace pgsidecar::proxy
