@@ -45,8 +45,8 @@ enum class Refusal : uint8_t {
 std::string_view RefusalName(Refusal refusal);
 
 // What a statement leaves in its session that the pool has no way to replay: from then on the
-// session keeps its server connection, until PostgreSQL says that it is gone (IsAskedFor), or to its
-// end.
+// session keeps its server connection, until PostgreSQL says that it is gone (IsAskedFor), or to
+// its end.
 enum class Pin : uint8_t {
   kNone,
   kSetting,  // one that cannot be set again elsewhere, or is not known
@@ -123,9 +123,9 @@ struct Resolved {
 
   Pin pin = Pin::kNone;
   bool makes_temporary = false;  // objects of the session's own, that may stand in front of others
-  bool may_end_pin = false;     // DROP, CLOSE, UNLISTEN, DEALLOCATE, DISCARD
-  bool uses_sequence = false;   // nextval or setval may run: they are what currval and lastval say
-  bool reads_sequence = false;  // currval or lastval may run
+  bool may_end_pin = false;      // DROP, CLOSE, UNLISTEN, DEALLOCATE, DISCARD
+  bool uses_sequence = false;    // nextval or setval may run: they are what currval and lastval say
+  bool reads_sequence = false;   // currval or lastval may run
   // After it the session's settings, role or temp schema are no longer known.
   bool environment_unknown = false;
   // Counts every relation as read and written as a whole.

@@ -19,7 +19,7 @@ enum class FunctionClass : uint8_t {
   kIdentity,     // on who asks, and from where
   kKeyIdentity,  // on who asks, as far as that is in the key
   kCurrentSetting,
-  kCatalogInfo,  // on the catalogs, at the moment of the call
+  kCatalogInfo,    // on the catalogs, at the moment of the call
   kSequence,       // nextval and setval: leave session state
   kSequenceState,  // currval and lastval, which read it
   kSetConfig,

@@ -201,7 +201,11 @@ Result<std::shared_ptr<TlsContext>> TlsContext::ForServer(const proxy::UpstreamU
 
 SSL_SESSION* TlsContext::LastSession() const {
   const std::lock_guard lock(mutex_);
-  if (last_session_ != nullptr) SSL_SESSION_up_ref(last_session_);
+  if (last_session_ == nullptr) return nullptr;
+  // Nobody would look at the certificate again.
+  const X509* peer = SSL_SESSION_get0_peer(last_session_);
+  if (peer != nullptr && X509_cmp_current_time(X509_get0_notAfter(peer)) < 0) return nullptr;
+  SSL_SESSION_up_ref(last_session_);
   return last_session_;
 }
 

@@ -110,7 +110,11 @@ TlsStream::TlsStream(std::shared_ptr<TlsContext> context, bool direct)
   }
 }
 
-TlsStream::~TlsStream() { SSL_free(ssl_); }
+TlsStream::~TlsStream() {
+  // A socket that ends without a word does not make its session suspect; an error does.
+  if (established_ && error_.message.empty()) SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN);
+  SSL_free(ssl_);
+}
 
 void TlsStream::Feed(std::string_view bytes) {
   if (bytes.empty()) return;

@@ -16,6 +16,8 @@ namespace pgsidecar::net {
 namespace {
 
 constexpr size_t kReadBufferBytes = size_t{64} * 1024;
+// What TLS itself may have to say to one that does not listen.
+constexpr size_t kMaxTlsBacklogBytes = size_t{64} * 1024;
 constexpr uint64_t kTickMs = 50;
 // How long a client may take to read our last words.
 constexpr Duration kLingerTime = std::chrono::seconds(2);
@@ -218,6 +220,8 @@ void Worker::Deliver(Connection* connection, std::string_view bytes) {
 
 bool Worker::WantsBytes(const Connection& connection) const {
   if (connection.ending) return connection.shut_down;  // to see the end; what comes is dropped
+  // Whoever makes TLS answer (by key updates) has to take the answers.
+  if (connection.tls != nullptr && connection.tls->out.bytes() > kMaxTlsBacklogBytes) return false;
   return connection.role == Role::kCancel || connection.wants_bytes;
 }
 
@@ -426,6 +430,7 @@ void Worker::OnWritten(uv_write_t* request, int status) {
     worker->Lose(connection, NetError("lost the connection", status));
   } else {
     worker->Write(connection);
+    if (connection->tls != nullptr) worker->UpdateReading(connection);
     const bool done = !connection->write_active && connection->connected && !connection->ending;
     if (done && connection->role != Role::kCancel) {
       worker->news_.push_back({News::Kind::kReady, connection, {}});

@@ -118,6 +118,7 @@ class Worker {
   void OnGuardedBytes(Connection* connection, std::string_view bytes);
   void DeliverJudged(Connection* connection, std::string_view bytes);
   void Pump(Connection* connection);
+  void LogFailure(proxy::Hub& hub, const Connection* connection);
   bool ShakeHands(Connection* connection);
   bool WriteTls(Connection* connection);
 

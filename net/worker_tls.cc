@@ -161,6 +161,14 @@ void Worker::Pump(Connection* connection) {
   if (!tls.out.empty()) Write(connection);
 }
 
+void Worker::LogFailure(proxy::Hub& hub, const Connection* connection) {
+  const bool client = connection->role == Role::kClient;
+  const proxy::Session* session = client ? hub.FindSession(connection->id) : nullptr;
+  log::info("TLS handshake failed {}={} peer={} reason={}", client ? "client" : "server",
+            connection->id, session != nullptr ? session->peer() : upstream_.host,
+            connection->tls->error().message);
+}
+
 // Goes on with the handshake. Returns whether TLS is up, and the connection still there.
 bool Worker::ShakeHands(Connection* connection) {
   const bool client = connection->role == Role::kClient;
@@ -173,12 +181,10 @@ bool Worker::ShakeHands(Connection* connection) {
     case TlsStream::Outcome::kClosed:
     case TlsStream::Outcome::kFailed:
       Write(connection);  // an alert says why
-      log::info("TLS handshake failed {}={} sqlstate={} reason={}", client ? "client" : "server",
-                connection->id, connection->tls->error().sqlstate,
-                connection->tls->error().message);
       {
         SharedHub::Access hub = hub_->Lock(id_);
         hub->CountTlsFailure(client);
+        LogFailure(*hub, connection);
         if (client) hub->OnClientGone(connection->id, Now());
         Collect(*hub);
       }

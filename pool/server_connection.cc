@@ -209,6 +209,11 @@ const ServerConnection::Held* ServerConnection::FindStatement(StatementId id) co
   return it == statement_index_.end() ? nullptr : &*it->second;
 }
 
+void ServerConnection::TouchStatement(StatementId id) {
+  const auto it = statement_index_.find(id);
+  if (it != statement_index_.end()) statements_.splice(statements_.end(), statements_, it->second);
+}
+
 void ServerConnection::HoldStatement(StatementId id, Description description) {
   DropStatement(id);
   statements_.push_back({id, description});

@@ -128,7 +128,7 @@ class ServerConnection {
   TimePoint created_at;
   TimePoint used_at;
 
-  // Prepared statements by id, with what the server described; oldest first.
+  // Prepared statements by id, with what the server described; least recently used first.
   struct Held {
     StatementId id;
     Description description;
@@ -137,6 +137,8 @@ class ServerConnection {
   const Held* FindStatement(StatementId id) const;
   void HoldStatement(StatementId id, Description description);
   void DropStatement(StatementId id);
+  // It has been used: it is the last to make room for another.
+  void TouchStatement(StatementId id);
   const HeldStatements& statements() const { return statements_; }
 
   // What the session holds of settings beyond its login; not up to date while it is leased.

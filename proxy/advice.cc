@@ -58,7 +58,8 @@ constexpr std::array kAdvice = std::to_array<Advice>({
     {"replication", "nothing: it is a replication connection"},
     // What a session has done before.
     {"setting",
-     "the session has changed a setting that cannot be followed: set it in the startup packet or by "
+     "the session has changed a setting that cannot be followed: set it in the startup packet or "
+     "by "
      "ALTER ROLE; SET LOCAL ends with its transaction"},
     {"seed", "the session has called setseed: use another connection for it"},
     {"temporary_object", "the session has made a temporary object: use another connection for it"},

@@ -86,7 +86,8 @@ struct Config {
   Duration catalog_poll_interval = std::chrono::seconds(1);
   std::vector<std::string> harmless_functions;  // as schema.name
 
-  uint32_t default_pool_size = 20;  // server connections of one user to one database
+  uint32_t default_pool_size = 20;         // server connections of one user to one database
+  uint32_t max_prepared_statements = 500;  // that one server connection keeps for all clients
   std::string sequences = "affinity";
   uint32_t max_server_connections = 100;
   uint32_t max_client_connections = 10'000;

@@ -84,6 +84,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
      " of an IMMUTABLE one the answer is cached"},
     {"default_pool_size", &Config::default_pool_size,
      "server connections of one user to one database", 1},
+    {"max_prepared_statements", &Config::max_prepared_statements,
+     "prepared statements that a server connection keeps for all its clients", 1},
     {"sequences", Choice{&Config::sequences, kSequenceWays},
      "what keeps currval and lastval: affinity (a session goes back to the connection of its last "
      "nextval) or pin"},

@@ -366,6 +366,7 @@ class Session {
   bool RefersToPhantom(std::string_view portal);
   void ForceError(Error error);
   void PrepareOnServer(std::string_view name, const std::shared_ptr<ClientStatement>& statement);
+  void MakeRoomForStatement();
   void DescribeForUs(std::string_view server_name,
                      const std::shared_ptr<ClientStatement>& statement);
   void CloseForUs(std::string_view server_name);
@@ -508,11 +509,11 @@ class Session {
   bool own_names_ = false;  // pinned, with the client's statement names on the server itself
   catalog::Pin pin_ = catalog::Pin::kNone;
   TimePoint pinned_since_{};
-  bool audit_due_ = false;          // whether pin_ still holds is to be asked
-  bool temporary_objects_ = false;  // there may be some
-  std::string own_row_;             // of the answer to an audit
-  pool::SharedLabel label_;         // of settings_changed_, outside of a transaction
-  pool::ServerId last_server_ = 0;  // that it has held last
+  bool audit_due_ = false;              // whether pin_ still holds is to be asked
+  bool temporary_objects_ = false;      // there may be some
+  std::string own_row_;                 // of the answer to an audit
+  pool::SharedLabel label_;             // of settings_changed_, outside of a transaction
+  pool::ServerId last_server_ = 0;      // that it has held last
   pool::ServerId sequence_server_ = 0;  // where its last nextval ran; 0: none has run
   struct BeforeUnknown {
     catalog::Pin pin;

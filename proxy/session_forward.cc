@@ -17,9 +17,6 @@ namespace frontend = pgwire::frontend_type;
 
 namespace {
 
-// Statements that one server connection keeps prepared for all its clients.
-constexpr size_t kMaxHeldStatements = 500;
-
 // Whether the fill's stamps are of these counters. Those of an earlier plan may be others.
 bool DependsOn(const cache::Fill& fill, const std::vector<cache::CounterIndex>& counters) {
   const auto stamps = fill.stamps();
@@ -77,7 +74,7 @@ void Session::FlushOpenBatch() {
 // Statements that the request names and the server connection does not hold are prepared there
 // ahead of it, described, and awaited. Returns true if there is something to await.
 bool Session::Replay() {
-  if (server_skips_) return false;
+  if (server_skips_ || replayed_) return false;  // what had to make room since is prepared in place
   const size_t before = expected_.size();
   // In a failed transaction nothing can be prepared, and the server refuses the request itself.
   if (decision_.plan.names_prepared && !own_names_ &&
@@ -119,7 +116,10 @@ void Session::PrepareMissing() {
     if (statement == nullptr || statement->local()) continue;
     // What was prepared there under other names may fit once it is prepared anew.
     const bool fits = name.empty() || own_names_ || replayed_ || HoldsAsDescribed(*statement);
-    if (fits && HoldsOnServer(name, *statement)) continue;
+    if (fits && HoldsOnServer(name, *statement)) {
+      server_->TouchStatement(statement->prepared->id);
+      continue;
+    }
     ++shared_.statistics->replays;
     PrepareOnServer(name, statement);
   }
@@ -131,11 +131,12 @@ bool Session::HoldsOnServer(std::string_view name, const ClientStatement& statem
                       : own_names_ || server_->FindStatement(id) != nullptr;
 }
 
-// Right ahead of the message that names it: the server refuses it for the reason and at the place
-// that it would refuse the message.
+// Right ahead of the message that names it, where it has not been there before the request or has
+// had to make room within it: the server refuses it for the reason and at the place that it would
+// refuse the message.
 void Session::PrepareInPlace(std::string_view name,
                              const std::shared_ptr<ClientStatement>& statement) {
-  if (status_ != pgwire::TransactionStatus::kFailed || HoldsOnServer(name, *statement)) return;
+  if (HoldsOnServer(name, *statement)) return;
   ++shared_.statistics->replays;
   PrepareOnServer(name, statement);
 }
@@ -189,7 +190,10 @@ void Session::PrepareOnServer(std::string_view name,
   const bool shared_name = !name.empty() && !own_names_;
   const std::string_view server_name = shared_name ? prepared.server_name : name;
   // It may stand there all the same: a Close of ours may have been skipped after an error.
-  if (shared_name) CloseForUs(server_name);
+  if (shared_name) {
+    MakeRoomForStatement();
+    CloseForUs(server_name);
+  }
   server_->out.Emit([&](std::string& to) {
     pgwire::Parse{server_name, prepared.sql, prepared.parameter_types}.Encode(to);
   });
@@ -202,6 +206,15 @@ void Session::PrepareOnServer(std::string_view name,
   }
   if (!expected_.empty()) expected_.back().statement = statement;
   DescribeForUs(server_name, statement);
+}
+
+// The server connection keeps so many prepared for all its clients; the least recently used goes.
+void Session::MakeRoomForStatement() {
+  while (server_->statements().size() >= shared_.config->max_prepared_statements) {
+    const pool::StatementId oldest = server_->statements().front().id;
+    CloseForUs(pool::ServerName(oldest));
+    server_->DropStatement(oldest);
+  }
 }
 
 void Session::DescribeForUs(std::string_view server_name,
@@ -388,11 +401,7 @@ void Session::ForwardParse(const Request::Message& message) {
                          "", ""});
     }
     if (statement->local()) return;
-    while (server_->statements().size() >= kMaxHeldStatements) {
-      const pool::StatementId oldest = server_->statements().front().id;
-      CloseForUs(pool::ServerName(oldest));
-      server_->DropStatement(oldest);
-    }
+    MakeRoomForStatement();
     // Under the shared name, and anew: what stands there may have been prepared before DDL.
     CloseForUs(statement->prepared->server_name);
     server_->out.Emit([&](std::string& to) {

@@ -117,8 +117,9 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
 }
 
 // `row` is the DataRow of the answer; empty if the server could not say, and then nothing changes.
+// Nor does it if something has been sent behind the audit that makes another due.
 void Session::OnAudited(std::string_view row) {
-  if (row.empty()) return;
+  if (row.empty() || audit_due_) return;
   const auto data = pgwire::DataRow::Decode(row.substr(pgwire::kHeaderBytes));
   if (!data.ok()) return;
   const auto held = catalog::ReadAuditRow(data->values);
@@ -136,7 +137,12 @@ void Session::OnAudited(std::string_view row) {
   }
   if (!catalog::IsAskedFor(pin_)) return;  // of what cannot be asked for
   // With the client's names on it the connection can serve nobody else.
-  if (own_names_ && left == Pin::kNone) LeaveNames();
+  if (own_names_ && left == Pin::kNone) {
+    // What has been sent behind the audit may name them.
+    audit_due_ = !Quiet() || batch_open_ || in_transaction();
+    if (audit_due_) return;
+    LeaveNames();
+  }
   if (left == Pin::kNone) return RemovePin();
   pin_ = left;
 }
@@ -173,8 +179,8 @@ void Session::NoteReplayable(std::string_view name, std::string_view value) {
 }
 
 pool::LeaseWish Session::Wish() const {
-  const bool needs_sequences = decision_.plan.reads_sequence && sequence_server_ != 0 &&
-                               decision_.plan.pin != Pin::kUnknown;
+  const bool needs_sequences =
+      decision_.plan.reads_sequence && sequence_server_ != 0 && decision_.plan.pin != Pin::kUnknown;
   return {.client = id_,
           .last = needs_sequences ? sequence_server_ : last_server_,
           .only_last = needs_sequences,

@@ -36,7 +36,7 @@ struct Plan {
   bool may_end_pin = false;
   bool uses_sequence = false;   // nextval may run
   bool reads_sequence = false;  // currval may
-  bool writes = false;  // anything at all
+  bool writes = false;          // anything at all
   bool changes_catalog = false;
   bool may_change_catalog = false;  // a write to anything of which nothing is known
   bool environment_unknown = false;

@@ -43,10 +43,10 @@ struct Statistics {
   uint64_t writes_to_anything = 0;
   uint64_t replays = 0;  // statements prepared again on another server connection
   uint64_t pins = 0;
-  std::map<std::string_view, uint64_t> pins_by_reason;  // of constants
-  Duration pinned_time{0};                              // of pins that have ended
+  std::map<std::string_view, uint64_t> pins_by_reason;         // of constants
+  Duration pinned_time{0};                                     // of pins that have ended
   std::map<std::string_view, uint64_t> pinned_time_by_reason;  // microseconds
-  uint64_t audits = 0;            // of what sessions hold
+  uint64_t audits = 0;                                         // of what sessions hold
   uint64_t settings_replays = 0;  // server connections that were given a session's settings
   uint64_t cancels = 0;
   uint64_t errors = 0;  // ended client connections by an error of ours

@@ -15,7 +15,7 @@ run_packages=(postgresql util-linux)
 bench_packages=(python3 python3-psycopg)
 orm_packages=("${bench_packages[@]}" python3-django python3-psycopg2 ruby-activerecord ruby-pg)
 test_packages=(
-  "${bench_packages[@]}" python3-asyncpg python3-yaml
+  "${bench_packages[@]}" python3-asyncpg python3-yaml openssl
   libpostgresql-jdbc-java openjdk-17-jdk-headless
 )
 

@@ -216,6 +216,27 @@ class Pins(Pooled):
                 who.send(w.bind([], "s"), w.execute(), w.SYNC)
                 self.assertEqual(who.rows(who.read_until_ready()), [[text]])
 
+    def test_what_is_made_behind_an_audit_is_not_lost(self):
+        """The client does not wait: its next request is sent while the server is being asked."""
+        for _ in range(15):
+            client = self.wire()
+            for text in ("SELECT pg_advisory_lock(3)", "SELECT pg_advisory_unlock(3)",
+                         "CREATE TEMP TABLE kept AS SELECT 5 AS a"):
+                client.send(w.query(text))
+                client.read_until_ready()
+            self.churn()
+            client.send(w.query("SELECT a FROM kept"))
+            self.assertEqual(client.rows(client.read_until_ready()), [["5"]])
+            for text in ("PREPARE p AS SELECT 1", "DEALLOCATE p"):
+                client.send(w.query(text))
+                client.read_until_ready()
+            client.send(w.parse("INSERT INTO t (a) VALUES (55)", "i"), w.bind([], "i"), w.execute(),
+                        w.FLUSH)
+            client.send(w.query("SELECT 1/0"))
+            client.read_until_ready()
+            self.assertEqual(self.truth.execute("SELECT count(*) FROM t WHERE a = 55").fetchone(), (0,))
+            client.close()
+
     def test_a_notification_is_delivered_while_the_pin_is_being_looked_at(self):
         listener = self.client()
         listener.execute("LISTEN news")
@@ -283,6 +304,28 @@ class Sequences(Pooled):
         self.assertEqual(self.pins(), [])
         with self.assertRaises(psycopg.errors.ObjectNotInPrerequisiteState):
             maker.execute("SELECT lastval()")
+
+
+class FewStatements(Pooled):
+    """More statements than a server connection keeps."""
+
+    FLAGS = (*Pooled.FLAGS, "--max-prepared-statements", "3")
+
+    def test_statements_make_room_for_others_and_are_prepared_again(self):
+        client = self.wire()
+        client.send(*(w.parse(f"SELECT {n}, random() < 2", f"s{n}") for n in range(8)), w.SYNC)
+        client.read_until_ready()
+        for _ in range(2):
+            for n in range(8):
+                client.send(w.bind([], f"s{n}"), w.execute(), w.SYNC)
+                self.assertEqual(client.rows(client.read_until_ready()), [[str(n), "t"]])
+        # All of them in one pipeline.
+        for n in range(8):
+            client.send(w.bind([], f"s{n}"), w.execute())
+        client.send(w.SYNC)
+        self.assertEqual(client.rows(client.read_until_ready()), [[str(n), "t"] for n in range(8)])
+        held = max(int(row["prepared_statements"]) for row in self.show("SERVERS"))
+        self.assertLessEqual(held, 3)
 
 
 class Home(Pooled):

@@ -255,8 +255,9 @@ FakeBackend::Outcome FakeBackend::Check(const std::string& sql) const {
     return {"", {}, "42P01", "relation \"gone\" does not exist"};
   }
   const bool known =
-      sql == "DISCARD ALL" || sql == "DISCARD SEQUENCES" || sql.starts_with("SET ") || sql == "SELECT WHERE false" ||
-      sql.starts_with("CREATE TABLE") || sql == "SELECT x FROM gone" ||
+      sql == "DISCARD ALL" || sql == "DISCARD SEQUENCES" || sql == "DISCARD TEMP" || sql.starts_with("SET ") ||
+      sql == "SELECT WHERE false" || sql.starts_with("CREATE TABLE") ||
+      sql == "CREATE TEMP TABLE x (a int)" || sql == "SELECT x FROM gone" ||
       std::regex_match(sql, match, TransactionForm()) || sql == "SELECT opaque(1)" ||
       sql == "COPY branches FROM STDIN" || std::regex_match(sql, match, SelectForm()) ||
       std::regex_match(sql, match, UpdateForm());
@@ -286,11 +287,17 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
     changed_catalog_ = true;
     return {"CREATE TABLE", {}, ""};
   }
+  if (sql.starts_with("CREATE TEMP TABLE")) {
+    temporary_ = true;
+    return {"CREATE TABLE", {}, ""};
+  }
   if (sql == "DISCARD ALL") {
     statements_.clear();
+    temporary_ = false;
     return {"DISCARD ALL", {}, ""};
   }
-  if (sql == "DISCARD SEQUENCES") return {sql, {}, ""};
+  if (sql == "DISCARD TEMP") temporary_ = false;
+  if (sql == "DISCARD SEQUENCES" || sql == "DISCARD TEMP") return {sql, {}, ""};
   if (sql == kSetIsolation && status_ == 'T') {
     if (queried_) return {"", {}, "25001", "must be called before any query"};
     repeatable_ = true;
@@ -439,7 +446,7 @@ bool FakeBackend::HandleOwnQuery(std::string_view sql) {
          database_->start_time, "7", database_->timeline, "f", "5", "150000", "{" + alive + "}"});
   } else if (sql == catalog::AuditQuery()) {
     RowDescription{}.Encode(unflushed_);
-    Row({"f", "f", "f", "f", "f"});
+    Row({temporary_ ? "t" : "f", "f", "f", "f", "f"});
   } else if (sql.starts_with("SELECT pg_catalog.set_config(")) {
     RowDescription{}.Encode(unflushed_);
     Row({""});

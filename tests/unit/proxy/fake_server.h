@@ -136,6 +136,7 @@ class FakeBackend {
   std::optional<std::map<int, int>> snapshot_;   // what it sees, under REPEATABLE READ
   bool repeatable_ = false;
   bool queried_ = false;
+  bool temporary_ = false;  // it has a temporary table
   int tenant_ = 0;
   std::map<std::string, std::string> statements_;
   std::map<std::string, Portal> portals_;

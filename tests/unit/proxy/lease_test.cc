@@ -23,6 +23,34 @@ TEST(LeaseTest, AQueryLeasesAndReleases) {
   EXPECT_EQ(world.hits(), 1u);
 }
 
+TEST(LeaseTest, WhatIsMadeBehindAnAuditKeepsItsConnection) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  EXPECT_EQ(world.Ask(client, "CREATE TEMP TABLE x (a int)"), "C:CREATE TABLE Z:I");
+  client.Query("DISCARD TEMP");
+  while (client.received.empty() || client.received.back() != "Z:I") {
+    for (const World::Move& move : world.Moves()) {
+      move(SIZE_MAX);
+      world.Collect();
+      if (!client.received.empty() && client.received.back() == "Z:I") break;
+    }
+  }
+  const ServerId server = world.ServerOf(client);
+  ASSERT_NE(server, 0u);
+  ASSERT_EQ(world.hub->statistics().audits, 2u);
+  world.At(server).mute = true;  // the server says that there is nothing, and is not heard yet
+  world.Run();
+  client.Query("CREATE TEMP TABLE x (a int)");
+  world.Run();
+  world.At(server).mute = false;
+  world.Run();
+  EXPECT_EQ(client.Take(), "C:DISCARD TEMP Z:I C:CREATE TABLE Z:I");
+  EXPECT_EQ(world.ServerOf(client), server);
+  EXPECT_EQ(world.hub->FindSession(client.id)->pin(), catalog::Pin::kTemporaryObject);
+  EXPECT_EQ(world.Ask(client, "DISCARD TEMP"), "C:DISCARD TEMP Z:I");
+  EXPECT_EQ(world.ServerOf(client), 0u);
+}
+
 TEST(LeaseTest, WhoWaitsIsServedWhenAPinnedClientLeaves) {
   Config config = World::DefaultConfig();
   config.default_pool_size = 1;
