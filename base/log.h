@@ -19,6 +19,9 @@ namespace log = ::spdlog;
 // text or json. Fails with what was expected if either is none of these.
 Result<bool> InitLogging(const std::string& level, const std::string& format);
 
+// Another level of those that InitLogging takes.
+void SetLogLevel(const std::string& level);
+
 }  // namespace pgsidecar
 
 #endif  // PGSIDECAR_BASE_LOG_H_

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "net/address.h"
+#include "net/unix_socket.h"
 #include "proxy/session.h"
 
 namespace pgsidecar::net {
@@ -21,7 +22,7 @@ union Accepted {
 
 }  // namespace
 
-Result<bool> Listener::Open(uv_loop_t* loop, const proxy::ListenAddress& address) {
+Result<bool> Listener::Open(uv_loop_t* loop, const proxy::ListenAddress& address, uint32_t mode) {
   unix_socket_ = IsUnixDirectory(address.host);
   trusted_ = unix_socket_ || proxy::IsLoopback(address.host);
   name_ = address.host + ":" + std::to_string(address.port);
@@ -29,7 +30,7 @@ Result<bool> Listener::Open(uv_loop_t* loop, const proxy::ListenAddress& address
   if (unix_socket_) {
     uv_pipe_init(loop, &pipe_, 0);
     path_ = SocketPath(address.host, address.port);
-    status = uv_pipe_bind(&pipe_, path_.c_str());
+    status = BindUnixSocket(&pipe_, path_, mode);
   } else {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;

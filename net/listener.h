@@ -35,7 +35,8 @@ class Listener {
 
   // Binds and listens; clients arrive on the loop's thread. The error names the address and what is
   // wrong with it. The listener outlives the loop.
-  Result<bool> Open(uv_loop_t* loop, const proxy::ListenAddress& address);
+  // `mode`: the permissions of a Unix socket.
+  Result<bool> Open(uv_loop_t* loop, const proxy::ListenAddress& address, uint32_t mode);
   void Close();
 
   const std::string& name() const { return name_; }  // host:port as bound

@@ -91,6 +91,11 @@ int main(int argc, char** argv) {
   pgsidecar::log::info("pgsidecar {} upstream={} {}", pgsidecar::proxy::kVersion,
                        pgsidecar::proxy::RedactedUrl(config.upstream), config.FreshnessSummary());
   process.LogListeners();
+  process.OnReload([argc, argv]() -> Result<pgsidecar::proxy::Config> {
+    auto loaded = pgsidecar::proxy::LoadConfig(argc, argv, Environment());
+    if (!loaded.ok()) return loaded.error();
+    return std::get<pgsidecar::proxy::Config>(*std::move(loaded));
+  });
   return RunOnLargeStack([&process] {
     const auto ran = process.Run();
     return ran.ok() ? 0 : Refuse(ran.error());

@@ -71,7 +71,8 @@ Result<bool> Process::Listen() {
     // libuv keeps the handle from its first call on, so it has its place before that.
     listeners_.push_back(
         std::make_unique<Listener>([this](Arrival arrival) { OnArrival(std::move(arrival)); }));
-    const Result<bool> listening = listeners_.back()->Open(loop(), address);
+    const Result<bool> listening =
+        listeners_.back()->Open(loop(), address, config_->unix_socket_mode);
     if (!listening.ok()) return listening.error();
   }
   return true;
@@ -79,6 +80,12 @@ Result<bool> Process::Listen() {
 
 void Process::LogListeners() const {
   for (const auto& listener : listeners_) log::info("listening on {}", listener->name());
+}
+
+void Process::OnReload(proxy::Hub::ReloadConfig reload) {
+  hub_.Lock(SharedHub::kNobody)->set_reload(std::move(reload), [this](const proxy::Config& now) {
+    tls_->Reload(now);
+  });
 }
 
 // What the new session has to say, at least that it listens, wakes its worker.
@@ -114,6 +121,7 @@ void Process::Tick() {
   const TimePoint now = Worker::Now();
   bool ready = false;
   bool done = false;
+  auto ordered = proxy::Hub::Shutdown::kNo;
   {
     SharedHub::Access hub = hub_.Lock(SharedHub::kNobody);
     for (proxy::WorkerId id = 0; id < hub->workers(); ++id) {
@@ -122,8 +130,11 @@ void Process::Tick() {
     hub->OnTick(now);
     ready = hub->ready();
     done = done_ && done_(*hub);
+    ordered = hub->ordered_shutdown();
   }
   if (LoopsTurn()) health_->Turn(ready);
+  if (ordered != proxy::Hub::Shutdown::kNo && !draining_) Drain();
+  if (ordered == proxy::Hub::Shutdown::kAtOnce) drain_deadline_ = now;
   if (done && !draining_) {
     draining_ = true;
     drain_deadline_ = now;
@@ -140,8 +151,9 @@ bool Process::LoopsTurn() const {
 void Process::OnSignal(uv_signal_t* signal, int number) {
   auto* process = static_cast<Process*>(signal->data);
   if (number == SIGHUP) {
-    log::warn("SIGHUP: of the configuration only certificates are read again");
-    return process->tls_->Reload(*process->config_);
+    // What is wrong is in the log.
+    (void)process->hub_.Lock(SharedHub::kNobody)->Reload(Worker::Now());
+    return;
   }
   if (!process->draining_) return process->Drain();
   process->drain_deadline_ = Worker::Now();  // asked twice: at once

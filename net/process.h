@@ -37,6 +37,9 @@ class Process {
   // Opens every listener. The error names the address and what is wrong with it.
   Result<bool> Listen();
   void LogListeners() const;
+  // How SIGHUP and the console read the configuration anew; certificates are read with it. Before
+  // Run.
+  void OnReload(proxy::Hub::ReloadConfig reload);
   // From any thread: the statistics of now, asked of worker 0; empty if it does not answer in time.
   Report AskForReport();
   // Runs until a signal has asked for the end and every session has ended. Worker 0 runs on the

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "pool/limits.h"
 #include "pool/server_connection.h"
 
 namespace pgsidecar::pool {
@@ -73,6 +74,8 @@ class Pool {
   // The server lets this user in without a challenge, or the proxy knows its password: the pool may
   // open connections by itself.
   bool can_log_in = false;
+  PoolLimits limits;
+  TimePoint login_retry_at{};  // its own login has failed: no other before
 
  private:
   std::string key_;

@@ -66,6 +66,7 @@ ServerConnection::ServerConnection(ServerId id, pgwire::StartupMessage startup, 
 void ServerConnection::MoveTo(ServerState state) {
   assert(MayFollow(state_, state));
   state_ = state;
+  lived_ |= state == ServerState::kIdle || state == ServerState::kLeased;
 }
 
 void ServerConnection::StartOwnLogin(std::string password, ChannelBinding binding) {
@@ -225,6 +226,11 @@ void ServerConnection::DropStatement(StatementId id) {
   if (it == statement_index_.end()) return;
   statements_.erase(it->second);
   statement_index_.erase(it);
+}
+
+void ServerConnection::DropStatements() {
+  statements_.clear();
+  statement_index_.clear();
 }
 
 }  // namespace pgsidecar::pool

@@ -84,6 +84,8 @@ class ServerConnection {
 
   ServerId id() const { return id_; }
   ServerState state() const { return state_; }
+  // Whether it has ever been fit for use.
+  bool lived() const { return lived_; }
   const Error& error() const { return error_; }
   const pgwire::StartupMessage& startup() const { return startup_; }
 
@@ -119,7 +121,12 @@ class ServerConnection {
   Pool* pool = nullptr;  // that counts it; null before the probe, and for the proxy's own
   uint32_t pid = 0;
   std::string cancel_key;
-  bool challenged = false;  // the server asked for proof of identity at login
+  bool challenged = false;        // the server asked for proof of identity at login
+  bool heard = false;             // the server has said something
+  bool close_needed = false;      // as soon as nobody uses it: RECONNECT
+  bool checking = false;          // its health, ahead of a lease
+  bool reset_due = false;         // the client that had it has left something behind
+  bool own_query_failed = false;  // of the check or the reset that has just ended
   std::optional<Environment> environment;
   ClientId client = 0;  // who holds the lease, or is being judged
   int cancels_in_flight = 0;
@@ -137,6 +144,7 @@ class ServerConnection {
   const Held* FindStatement(StatementId id) const;
   void HoldStatement(StatementId id, Description description);
   void DropStatement(StatementId id);
+  void DropStatements();
   // It has been used: it is the last to make room for another.
   void TouchStatement(StatementId id);
   const HeldStatements& statements() const { return statements_; }
@@ -165,6 +173,7 @@ class ServerConnection {
 
   ServerId id_;
   ServerState state_ = ServerState::kConnecting;
+  bool lived_ = false;
   pgwire::StartupMessage startup_;
   std::optional<OwnLogin> login_;
   OwnQuery query_;

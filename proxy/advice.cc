@@ -55,7 +55,6 @@ constexpr std::array kAdvice = std::to_array<Advice>({
      "be followed: connect again"},
     {"session_settings", "see the log: a setting of the user or the database forbids it"},
     {"time_word_in_parameter", "pass the time itself in place of now, today, tomorrow, yesterday"},
-    {"replication", "nothing: it is a replication connection"},
     // What a session has done before.
     {"setting",
      "the session has changed a setting that cannot be followed: set it in the startup packet or "

@@ -10,21 +10,24 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 #include <utility>
 
+#include "proxy/config_pools.h"
 #include "proxy/config_rules.h"
 #include "proxy/config_settings.h"
 #include "proxy/config_text.h"
 #include "proxy/config_value.h"
 
 namespace pgsidecar::proxy {
-namespace {
 
 // --- The sources ------------------------------------------------------------------------------
+
+namespace {
 
 // What one source says of one setting.
 struct Given {
@@ -33,6 +36,17 @@ struct Given {
 };
 // Of each setting of the table, what has been given, in the order of rising precedence.
 using Givens = std::vector<std::vector<Given>>;
+
+}  // namespace
+
+struct ConfigSource {
+  Givens givens;
+  // Of the file only.
+  std::vector<Rule> rules;
+  PoolSettings pools;
+};
+
+namespace {
 
 Error Failure(std::string message) { return Error{"F0000", std::move(message), "", ""}; }
 
@@ -59,11 +73,19 @@ std::optional<std::string> TomlText(const toml::node& node, bool is_list) {
 }
 
 // Takes every key of the file's table.
-std::optional<Error> TakeToml(const toml::table& table, const std::string& path, Givens& givens,
-                              std::vector<Rule>& rules) {
+std::optional<Error> TakeToml(const toml::table& table, const std::string& path,
+                              ConfigSource& source) {
   for (const auto& [key, node] : table) {
     if (key.str() == kRulesKey) {
-      if (auto error = ReadRules(node, path, rules)) return error;
+      if (auto error = ReadRules(node, path, source.rules)) return error;
+      continue;
+    }
+    if (key.str() == kDatabasesKey) {
+      if (auto error = ReadDatabases(node, path, source.pools)) return error;
+      continue;
+    }
+    if (key.str() == kUsersKey) {
+      if (auto error = ReadUsers(node, path, source.pools)) return error;
       continue;
     }
     const Setting* setting = FindSetting(key.str());
@@ -79,22 +101,24 @@ std::optional<Error> TakeToml(const toml::table& table, const std::string& path,
           where + ": expected a string" +
           (IsList(*setting) ? ", or an array of strings" : ", a number or true or false"));
     }
-    givens[IndexOf(*setting)].push_back({where, *text});
+    source.givens[IndexOf(*setting)].push_back({where, *text});
   }
   return std::nullopt;
 }
 
 // `origin` says who named the file.
-std::optional<Error> TakeFile(const std::string& path, const std::string& origin, Givens& givens,
-                              std::vector<Rule>& rules) {
+std::optional<Error> TakeFile(const std::string& path, const std::string& origin,
+                              ConfigSource& source) {
   std::ifstream file(path);
   std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
+  const bool opened = file.is_open();
+  const bool is_empty = opened && file.peek() == std::ifstream::traits_type::eof() && !file.bad();
+  if (!opened || (!is_empty && !(text << file.rdbuf()))) {
     return Failure(origin + ": expected a readable file, got " + Quote(path) +
                    (errno != 0 ? std::string(": ") + std::strerror(errno) : ""));
   }
   try {
-    return TakeToml(toml::parse(text.view(), path), path, givens, rules);
+    return TakeToml(toml::parse(text.view(), path), path, source);
   } catch (const toml::parse_error& error) {
     return Failure(path + ":" + std::to_string(error.source().begin.line) +
                    ": expected TOML: " + std::string(error.description()));
@@ -261,8 +285,11 @@ std::optional<Error> CheckTogether(Config& config, const Givens& givens) {
   return CheckAddresses(config, givens);
 }
 
-Result<Config> Apply(const Givens& givens) {
+Result<Config> Apply(ConfigSource source) {
+  const Givens& givens = source.givens;
   Config config;
+  config.rules = source.rules;
+  config.pools = source.pools;
   for (const Setting& setting : Settings()) {
     for (const Given& given : givens[IndexOf(setting)]) {
       if (auto error = SetValue(setting, given.text, config)) {
@@ -276,6 +303,7 @@ Result<Config> Apply(const Givens& givens) {
         "or DATABASE_URL");
   }
   if (auto error = CheckTogether(config, givens)) return *error;
+  config.source = std::make_shared<const ConfigSource>(std::move(source));
   return config;
 }
 
@@ -283,8 +311,9 @@ Result<Config> Apply(const Givens& givens) {
 
 Result<std::variant<Config, ExitMessage>> LoadConfig(
     int argc, const char* const* argv, const std::map<std::string, std::string>& environment) {
-  Givens flags(Settings().size()), variables(flags), givens(flags);
-  std::vector<Rule> rules;
+  Givens flags(Settings().size()), variables(flags);
+  ConfigSource source{.givens = flags, .rules = {}, .pools = {}};
+  Givens& givens = source.givens;
   Result<std::optional<ExitMessage>> exit = TakeFlags(argc, argv, flags);
   if (!exit.ok()) return exit.error();
   if (exit->has_value()) return std::variant<Config, ExitMessage>(**exit);
@@ -293,7 +322,7 @@ Result<std::variant<Config, ExitMessage>> LoadConfig(
   const size_t config = IndexOf("config");
   const std::vector<Given>& file = flags[config].empty() ? variables[config] : flags[config];
   if (!file.empty()) {
-    if (auto error = TakeFile(file[0].text, file[0].origin, givens, rules)) return *error;
+    if (auto error = TakeFile(file[0].text, file[0].origin, source)) return *error;
   }
   for (size_t i = 0; i < givens.size(); ++i) {
     givens[i].insert(givens[i].end(), variables[i].begin(), variables[i].end());
@@ -304,10 +333,47 @@ Result<std::variant<Config, ExitMessage>> LoadConfig(
   if (upstream.empty() && database_url != environment.end() && !database_url->second.empty()) {
     upstream.push_back({database_url->first, database_url->second});
   }
-  Result<Config> result = Apply(givens);
+  Result<Config> result = Apply(std::move(source));
   if (!result.ok()) return result.error();
-  result->rules = std::move(rules);
   return std::variant<Config, ExitMessage>(std::move(*result));
+}
+
+Result<Config> WithSetting(const Config& running, std::string_view name, std::string_view text) {
+  const Setting* setting = FindSetting(name);
+  if (setting == nullptr) {
+    return Failure("unknown setting " + Quote(name) + ", expected one of those of SHOW CONFIG");
+  }
+  if (setting->at_start) {
+    return Failure(std::string(name) + ": cannot be changed while pgsidecar runs");
+  }
+  ConfigSource source = *running.source;
+  source.givens[IndexOf(*setting)].push_back({std::string(name), std::string(text)});
+  Result<Config> changed = Apply(std::move(source));
+  if (changed.ok()) KeepStartSettings(running, *changed);
+  return changed;
+}
+
+std::vector<std::string> KeepStartSettings(const Config& running, Config& loaded) {
+  std::vector<std::string> kept;
+  for (const Setting& setting : Settings()) {
+    if (!setting.at_start || ShowValue(setting, running) == ShowValue(setting, loaded)) continue;
+    kept.emplace_back(setting.name);
+    std::visit(
+        [&](const auto& field) {
+          if constexpr (requires { field.field; }) {
+            loaded.*field.field = running.*field.field;
+          } else {
+            loaded.*field = running.*field;
+          }
+        },
+        setting.field);
+  }
+  // What was checked against a cache of another size.
+  for (size_t Config::*field :
+       {&Config::cache_entry_bytes, &Config::search_entry_bytes, &Config::content_entry_bytes}) {
+    loaded.*field = std::min(loaded.*field, loaded.cache_bytes);
+  }
+  return kept;
 }
 
 std::vector<ConfigRow> Describe(const Config& config) {
@@ -351,6 +417,40 @@ size_t Config::MaxEntryBytes(CacheClass cache_class) const {
 CacheMode Config::ModeOfSession(uint64_t n) const {
   const bool in_share = (n + 1) * cache_share / 100 > n * cache_share / 100;
   return in_share ? cache : cache_rest;
+}
+
+pool::PoolLimits Config::LimitsOf(std::string_view database, std::string_view user) const {
+  pool::PoolLimits limits = {.mode = pool_mode,
+                             .pool_size = default_pool_size,
+                             .min_pool_size = min_pool_size,
+                             .reserve_pool_size = reserve_pool_size,
+                             .max_db_connections = max_db_connections,
+                             .max_user_connections = max_user_connections,
+                             .max_db_client_connections = max_db_client_connections};
+  if (const auto it = pools.databases.find(database); it != pools.databases.end()) {
+    const DatabaseSettings& own = it->second;
+    limits.mode = own.pool_mode.value_or(limits.mode);
+    limits.pool_size = own.pool_size.value_or(limits.pool_size);
+    limits.min_pool_size = own.min_pool_size.value_or(limits.min_pool_size);
+    limits.reserve_pool_size = own.reserve_pool_size.value_or(limits.reserve_pool_size);
+    limits.max_db_connections = own.max_db_connections.value_or(limits.max_db_connections);
+    limits.max_db_client_connections =
+        own.max_db_client_connections.value_or(limits.max_db_client_connections);
+  }
+  if (const auto it = pools.users.find(user); it != pools.users.end()) {
+    limits.mode = it->second.pool_mode.value_or(limits.mode);
+    limits.max_user_connections =
+        it->second.max_user_connections.value_or(limits.max_user_connections);
+  }
+  return limits;
+}
+
+bool Config::ResetDiscardsAll() const {
+  std::string words = server_reset_query;
+  while (words.ends_with(';') || words.ends_with(' ')) words.pop_back();
+  std::transform(words.begin(), words.end(), words.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return words == "DISCARD ALL";
 }
 
 std::string Config::FreshnessSummary() const {

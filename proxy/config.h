@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,9 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/transport.h"
+#include "pool/limits.h"
 #include "proxy/cache_policy.h"
+#include "proxy/pool_settings.h"
 #include "proxy/rules.h"
 #include "proxy/url.h"
 
@@ -38,6 +41,9 @@ struct ListenAddress {
   uint16_t port = 0;  // 0: whichever is free
   bool operator==(const ListenAddress&) const = default;
 };
+
+// What has been given, by whom; private to config.cc.
+struct ConfigSource;
 
 struct Config {
   std::string config_file;  // empty: none
@@ -86,17 +92,36 @@ struct Config {
   Duration catalog_poll_interval = std::chrono::seconds(1);
   std::vector<std::string> harmless_functions;  // as schema.name
 
-  uint32_t default_pool_size = 20;         // server connections of one user to one database
+  pool::PoolMode pool_mode = pool::PoolMode::kTransaction;
+  uint32_t default_pool_size = 20;  // server connections of one user to one database
+  uint32_t min_pool_size = 0;
+  uint32_t reserve_pool_size = 0;
+  Duration reserve_pool_timeout = std::chrono::seconds(5);
+  PoolSettings pools;                      // of the file only
   uint32_t max_prepared_statements = 500;  // that one server connection keeps for all clients
   std::string sequences = "affinity";
   uint32_t max_server_connections = 100;
+  uint32_t max_db_connections = 0;         // 0: no limit
+  uint32_t max_user_connections = 0;       // 0: no limit
+  uint32_t max_db_client_connections = 0;  // 0: no limit
   uint32_t max_client_connections = 10'000;
+  uint32_t max_server_logins = 8;  // under way at the same time
+  Duration server_login_retry = std::chrono::seconds(1);
   Duration query_wait_timeout = std::chrono::seconds(120);
   Duration server_connect_timeout = std::chrono::seconds(15);
   Duration server_idle_timeout = std::chrono::seconds(600);
   Duration server_lifetime = std::chrono::seconds(3600);
+  Duration server_check_delay = std::chrono::seconds(30);
+  std::string server_check_query = ";";
+  std::string server_reset_query = "DISCARD ALL";
   Duration client_login_timeout = std::chrono::seconds(60);
+  // Of a client; 0: no limit.
+  Duration client_idle_timeout{0};
+  Duration idle_transaction_timeout{0};
+  Duration transaction_timeout{0};
+  Duration query_timeout{0};
   Duration drain_timeout = std::chrono::seconds(30);
+  uint32_t unix_socket_mode = 0777;
 
   // What may be buffered towards a client before its server is paused, and the reverse.
   size_t client_buffer_bytes = size_t{1} << 20;
@@ -112,8 +137,16 @@ struct Config {
   size_t MaxEntryBytes(CacheClass cache_class) const;
   // What `cache`, `cache_share` and `cache_rest` say to the nth session that logs in: evenly dealt.
   CacheMode ModeOfSession(uint64_t n) const;
+  // What holds for one user of one database: as the user's table has it, then the database's, then
+  // the settings for all.
+  pool::PoolLimits LimitsOf(std::string_view database, std::string_view user) const;
+  // Whether server_reset_query is DISCARD ALL, of which it is known what it does.
+  bool ResetDiscardsAll() const;
   // One line for the start-up log: which promise holds, and why.
   std::string FreshnessSummary() const;
+
+  std::shared_ptr<const ConfigSource> source;  // what this has been made of
+  uint64_t generation = 0;                     // how many others the process has had before it
 };
 
 // What to print on standard output before leaving with success: the answer to --help or --version.
@@ -128,6 +161,14 @@ struct ExitMessage {
 // expected.
 Result<std::variant<Config, ExitMessage>> LoadConfig(
     int argc, const char* const* argv, const std::map<std::string, std::string>& environment);
+
+// `running` with one setting as if a flag had given it. Fails if there is none of that name, if it
+// is read at the start only, or if the value is not allowed.
+Result<Config> WithSetting(const Config& running, std::string_view name, std::string_view text);
+
+// What `loaded` cannot change of a process that runs under `running` stays as it is: returns the
+// names of the settings that differ. Of the upstream only the password may change.
+std::vector<std::string> KeepStartSettings(const Config& running, Config& loaded);
 
 struct ConfigRow {
   std::string name;

@@ -60,8 +60,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
      "count"},
     {"cache_share", &Config::cache_share, "percent of the sessions that cache holds for", 0, 100},
     {"cache_rest", &Config::cache_rest, "what holds for the other sessions, as in cache"},
-    {"row_precision", &Config::row_precision,
-     "let a write of rows by key drop only the answers that depend on those rows"},
+    AtStart({"row_precision", &Config::row_precision,
+             "let a write of rows by key drop only the answers that depend on those rows"}),
     AtStart({"cache_bytes", &Config::cache_bytes, "memory for cached answers, all told",
              64 * kKilobyte}),
     AtStart({"cache_entries", &Config::cache_entries, "cached answers", 1}),
@@ -79,11 +79,32 @@ constexpr std::array kSettings = std::to_array<Setting>({
      "how often a part of the cache is searched for dead entries", kMillisecond},
     {"catalog_poll_interval", &Config::catalog_poll_interval,
      "how often the server is asked whether its catalogs have changed", kMillisecond},
-    {"harmless_functions", &Config::harmless_functions,
-     "functions, as schema.name with commas between them, that change nothing, whatever they are;"
-     " of an IMMUTABLE one the answer is cached"},
+    AtStart({"harmless_functions", &Config::harmless_functions,
+             "functions, as schema.name with commas between them, that change nothing, whatever "
+             "they are;"
+             " of an IMMUTABLE one the answer is cached"}),
+    {"pool_mode", &Config::pool_mode,
+     "when a server connection goes back to its pool: session (when the client leaves), "
+     "transaction or statement (transaction blocks are refused)"},
     {"default_pool_size", &Config::default_pool_size,
      "server connections of one user to one database", 1},
+    {"min_pool_size", &Config::min_pool_size,
+     "of these, how many are kept open while there are clients", 0, 1'000'000},
+    {"reserve_pool_size", &Config::reserve_pool_size,
+     "how many more there may be when clients wait for longer than reserve_pool_timeout", 0,
+     1'000'000},
+    {"reserve_pool_timeout", &Config::reserve_pool_timeout,
+     "how long a client waits before the reserve is used"},
+    {"max_db_connections", &Config::max_db_connections,
+     "server connections to one database, whoever uses them; 0: no limit", 0, 1'000'000},
+    {"max_user_connections", &Config::max_user_connections,
+     "server connections of one user, to whatever database; 0: no limit", 0, 1'000'000},
+    {"max_db_client_connections", &Config::max_db_client_connections,
+     "clients of one database; 0: no limit", 0, 1'000'000},
+    {"max_server_logins", &Config::max_server_logins,
+     "logins to the server that may be under way at the same time", 1, 1'000'000},
+    {"server_login_retry", &Config::server_login_retry,
+     "how long no login is tried after the server could not be reached"},
     {"max_prepared_statements", &Config::max_prepared_statements,
      "prepared statements that a server connection keeps for all its clients", 1},
     {"sequences", Choice{&Config::sequences, kSequenceWays},
@@ -99,11 +120,28 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"server_idle_timeout", &Config::server_idle_timeout,
      "an idle server connection is closed after this", kMillisecond},
     {"server_lifetime", &Config::server_lifetime,
-     "a server connection is not used again after this", kMillisecond},
+     "a server connection is not used again after this, or up to a fifth less", kMillisecond},
+    {"server_check_delay", &Config::server_check_delay,
+     "a server connection that has been idle for longer is checked before it is used"},
+    {"server_check_query", &Config::server_check_query,
+     "what it is asked then; empty: it is not checked"},
+    {"server_reset_query", &Config::server_reset_query,
+     "what is run behind a client in pool_mode session that has left something behind; empty: its "
+     "connection is closed"},
     {"client_login_timeout", &Config::client_login_timeout, "how long a client's login may take",
      kMillisecond},
     {"drain_timeout", &Config::drain_timeout,
      "how long sessions may go on after the order to shut down"},
+    {"client_idle_timeout", &Config::client_idle_timeout,
+     "a client that asks for nothing is disconnected after this; 0: never"},
+    {"idle_transaction_timeout", &Config::idle_transaction_timeout,
+     "a client that asks for nothing within a transaction is disconnected after this; 0: never"},
+    {"transaction_timeout", &Config::transaction_timeout,
+     "a client whose transaction takes longer is disconnected; 0: never"},
+    {"query_timeout", &Config::query_timeout,
+     "a client whose query takes longer is disconnected, and the query cancelled; 0: never"},
+    AtStart({"unix_socket_mode", FileMode{&Config::unix_socket_mode},
+             "permissions of the Unix sockets that clients connect to, in octal"}),
     {"client_buffer_bytes", &Config::client_buffer_bytes,
      "bytes that wait for a slow client before its server is paused", 16 * kKilobyte},
     {"server_buffer_bytes", &Config::server_buffer_bytes,
@@ -162,8 +200,10 @@ std::string TypeName(const Setting& setting) {
     std::string operator()(Duration Config::*) { return "DURATION"; }
     std::string operator()(size_t Config::*) { return "SIZE"; }
     std::string operator()(uint32_t Config::*) { return "NUMBER"; }
-    std::string operator()(std::string Config::*) { return "FILE"; }
+    std::string operator()(std::string Config::*) { return "TEXT"; }
+    std::string operator()(pool::PoolMode Config::*) { return "MODE"; }
     std::string operator()(const Choice&) { return "WORD"; }
+    std::string operator()(const FileMode&) { return "OCTAL"; }
   } name;
   return std::visit(name, setting.field);
 }

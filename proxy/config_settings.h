@@ -24,13 +24,19 @@ struct Choice {
   std::span<const std::string_view> words;
 };
 
+// A file's permissions, in octal as chmod has them.
+struct FileMode {
+  uint32_t Config::*field;
+};
+
 // Where a setting lives; its type decides how it is read, checked, shown and named in --help.
 using Field =
     std::variant<UpstreamUrl Config::*, std::vector<ListenAddress> Config::*,
                  std::vector<std::string> Config::*, std::optional<ListenAddress> Config::*,
-                 Consistency Config::*, CacheMode Config::*, TlsMode Config::*, bool Config::*,
-                 Duration Config::*, size_t Config::*, uint32_t Config::*, std::string Config::*,
-                 Choice>;
+                 Consistency Config::*, CacheMode Config::*, TlsMode Config::*,
+                 pool::PoolMode Config::*, bool Config::*, Duration Config::*, size_t Config::*,
+                 uint32_t Config::*, std::string Config::*, Choice, FileMode>;
+
 struct Setting {
   std::string_view name;  // as in the TOML file
   Field field;

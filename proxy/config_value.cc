@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <type_traits>
 #include <utility>
 
@@ -114,6 +115,22 @@ class Setter {
     config_.*field = text_;
     return std::nullopt;
   }
+  std::optional<Error> operator()(pool::PoolMode Config::*field) {
+    const std::optional<pool::PoolMode> mode = pool::ParsePoolMode(text_);
+    if (!mode) return Expected("session, transaction or statement", text_);
+    config_.*field = *mode;
+    return std::nullopt;
+  }
+  std::optional<Error> operator()(const FileMode& mode) {
+    uint32_t bits = 0;
+    const char* const end = text_.data() + text_.size();
+    const auto [stop, failure] = std::from_chars(text_.data(), end, bits, 8);
+    if (failure != std::errc{} || stop != end || bits > 0777) {
+      return Expected("permissions in octal, such as 0770", text_);
+    }
+    config_.*mode.field = bits;
+    return std::nullopt;
+  }
   std::optional<Error> operator()(const Choice& choice) {
     if (std::find(choice.words.begin(), choice.words.end(), text_) == choice.words.end()) {
       return Expected(std::string(setting_.description), text_);
@@ -156,6 +173,11 @@ std::string ShowValue(const Setting& setting, const Config& config) {
   const auto show = [&config](const auto& field) -> std::string {
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, Choice>) {
       return config.*field.field;
+    } else if constexpr (std::is_same_v<std::decay_t<decltype(field)>, FileMode>) {
+      std::array<char, 12> digits;
+      const auto [end, failure] =
+          std::to_chars(digits.data(), digits.data() + digits.size(), config.*field.field, 8);
+      return "0" + std::string(digits.data(), end);
     } else {
       const auto& value = config.*field;
       using T = std::decay_t<decltype(value)>;
@@ -177,6 +199,8 @@ std::string ShowValue(const Setting& setting, const Config& config) {
         return std::string(ConsistencyName(value));
       } else if constexpr (std::is_same_v<T, CacheMode>) {
         return std::string(CacheModeName(value));
+      } else if constexpr (std::is_same_v<T, pool::PoolMode>) {
+        return std::string(pool::PoolModeName(value));
       } else if constexpr (std::is_same_v<T, TlsMode>) {
         return std::string(TlsModeName(value));
       } else if constexpr (std::is_same_v<T, bool>) {

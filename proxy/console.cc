@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "proxy/console_cache.h"
+#include "proxy/console_commands.h"
+#include "proxy/console_pools.h"
 #include "proxy/console_table.h"
 #include "proxy/hub.h"
 
@@ -69,6 +71,21 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
       {"cancels_total", "Cancel requests sent to the server", true, s.cancels},
       {"client_errors_total", "Client connections ended by an error of the proxy's", true,
        s.errors},
+      {"client_timeouts_total", "Clients disconnected by client_idle_timeout and its kin", true,
+       s.client_timeouts},
+      {"logins_waiting", "Client logins that wait for room now", false, hub.waiting_logins()},
+      {"logins_held_total", "Client logins that have waited for room", true, s.logins_held},
+      {"logins_refused_total", "Client logins refused by a limit or an order", true,
+       s.logins_refused},
+      {"server_logins_in_flight", "Logins that the server is at", false, hub.LoginsInFlight()},
+      {"server_logins_failed_total", "Connections to the server that failed before it said a word",
+       true, s.logins_failed},
+      {"server_failing", "1 while the server cannot be reached", false,
+       hub.server_failing() ? uint64_t{1} : uint64_t{0}},
+      {"server_checks_total", "Idle server connections checked before they were used", true,
+       s.server_checks},
+      {"server_resets_total", "Server connections reset behind a client in pool_mode session", true,
+       s.server_resets},
       {"server_waits_total", "Requests that waited for a server connection", true, s.waits},
       {"server_wait_microseconds_total", "How long they waited", true,
        static_cast<uint64_t>(s.wait_time.count())},
@@ -144,28 +161,6 @@ LocalAnswer ShowCache(const Hub& hub) {
   return answer;
 }
 
-LocalAnswer ShowPools(const Hub& hub, TimePoint now) {
-  std::vector<Row> rows;
-  for (const auto& [key, pool] : hub.pools()) {
-    size_t active = 0;
-    size_t pinned = 0;
-    for (const auto& [id, server] : hub.servers()) {
-      active += server->pool == pool.get() && server->state() == pool::ServerState::kLeased;
-    }
-    for (const auto& [id, session] : hub.sessions()) {
-      pinned += session->pool() == pool.get() && session->pin() != catalog::Pin::kNone;
-    }
-    const Duration waited =
-        pool->waiters().empty() ? Duration{0} : now - pool->waiters().front().since;
-    rows.push_back({Text(pool->database()), Text(pool->user()), Count(pool->clients),
-                    Count(pool->waiters().size()), Count(active), Count(pool->idle().size()),
-                    Count(pool->size()), Count(pinned), Milliseconds(waited)});
-  }
-  return Show({"database", "user", "cl_total", "cl_waiting", "sv_active", "sv_idle", "sv_total",
-               "cl_pinned", "maxwait_ms"},
-              std::move(rows));
-}
-
 LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
   std::vector<Row> rows;
   for (const auto& [id, session] : hub.sessions()) {
@@ -174,7 +169,10 @@ LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
     rows.push_back(
         {Count(id), Text(session->peer()), Text(session->transport().Summary()),
          user ? Value(*user) : Value(),
-         session->database() ? Value(session->database()->name()) : Value(),
+         session->database() ? Value(session->database()->name())
+         : session->state() == SessionState::kReplication
+             ? Value(Hub::DatabaseOf(session->startup()))
+             : Value(),
          application ? Value(*application) : Value(), Text(SessionStateName(session->state())),
          Text(session->in_transaction() ? "transaction"
               : session->busy()         ? "query"
@@ -191,6 +189,12 @@ LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
       std::move(rows));
 }
 
+std::string_view PurposeOf(const pool::ServerConnection& server) {
+  if (server.pool != nullptr) return "pool";
+  if (server.client == 0) return "catalog";
+  return server.state() == pool::ServerState::kLeased ? "replication" : "login";
+}
+
 LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
   std::vector<Row> rows;
   for (const auto& [id, server] : hub.servers()) {
@@ -198,15 +202,14 @@ LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
     const std::string* database = server->startup().Find("database");
     rows.push_back({Count(id), Text(server->transport.Summary()), user ? Value(*user) : Value(),
                     database ? Value(*database) : Value(), Text(ServerStateName(server->state())),
-                    Text(server->pool     ? "pool"
-                         : server->client ? "login"
-                                          : "catalog"),
-                    Count(server->pid), server->client ? Count(server->client) : Value(),
-                    Count(server->statements().size()), Seconds(now - server->created_at),
-                    Seconds(now - server->used_at), Count(server->worker)});
+                    Text(PurposeOf(*server)), Count(server->pid),
+                    server->client ? Count(server->client) : Value(),
+                    Count(server->statements().size()), Text(server->close_needed ? "yes" : "no"),
+                    Seconds(now - server->created_at), Seconds(now - server->used_at),
+                    Count(server->worker)});
   }
   return Show({"id", "tls", "user", "database", "state", "purpose", "remote_pid", "client_id",
-               "prepared_statements", "age_seconds", "idle_seconds", "worker"},
+               "prepared_statements", "close_needed", "age_seconds", "idle_seconds", "worker"},
               std::move(rows));
 }
 
@@ -245,17 +248,6 @@ LocalAnswer ShowWorkers(const Hub& hub) {
   return Show({"worker", "clients", "servers", "processor_microseconds"}, std::move(rows));
 }
 
-LocalAnswer ShowDatabases(const Hub& hub) {
-  std::vector<Row> rows;
-  for (const auto& database : hub.databases()) {
-    rows.push_back({Text(database->name()), Text(database->usable() ? "yes" : "no"),
-                    Count(database->catalog_version()), Count(database->book.records().size()),
-                    Count(database->orphans().size())});
-  }
-  return Show({"database", "cache_usable", "catalog_version", "statements", "orphaned_writes"},
-              std::move(rows));
-}
-
 LocalAnswer ShowConfig(const Hub& hub) {
   std::vector<Row> rows;
   for (const ConfigRow& row : Describe(hub.config())) {
@@ -279,13 +271,18 @@ struct NamedCommand {
 
 LocalAnswer ShowHelp(Hub&, TimePoint);
 
-constexpr std::array<NamedCommand, 14> kCommands = {{
+constexpr std::array<NamedCommand, 17> kCommands = {{
     {"SHOW STATS", [](Hub& hub, TimePoint) { return ShowFigures(StatsFigures(hub)); },
      "what the proxy has done since its start"},
+    {"SHOW TOTALS", [](Hub& hub, TimePoint) { return ShowFigures(StatsFigures(hub)); }, "the same"},
     {"SHOW CACHE", [](Hub& hub, TimePoint) { return ShowCache(hub); },
      "what the cache holds and has done"},
     {"SHOW POOLS", [](Hub& hub, TimePoint now) { return ShowPools(hub, now); },
      "server connections by user and database"},
+    {"SHOW USERS", [](Hub& hub, TimePoint) { return ShowUsers(hub); },
+     "connections by user, and their limits"},
+    {"SHOW LISTS", [](Hub& hub, TimePoint) { return ShowLists(hub); },
+     "how many there are of everything"},
     {"SHOW CLIENTS", [](Hub& hub, TimePoint now) { return ShowClients(hub, now); },
      "client connections"},
     {"SHOW SERVERS", [](Hub& hub, TimePoint now) { return ShowServers(hub, now); },
@@ -299,7 +296,7 @@ constexpr std::array<NamedCommand, 14> kCommands = {{
     {"SHOW MISMATCHES", [](Hub& hub, TimePoint now) { return ShowMismatches(hub, now); },
      "where the cache would have answered otherwise than the server, newest first"},
     {"SHOW DATABASES", [](Hub& hub, TimePoint) { return ShowDatabases(hub); },
-     "whose catalog is loaded"},
+     "limits, orders, and whose catalog is loaded"},
     {"SHOW CONFIG", [](Hub& hub, TimePoint) { return ShowConfig(hub); }, "the configuration"},
     {"SHOW VERSION", [](Hub& hub, TimePoint) { return ShowVersion(hub); }, "the version"},
     {"SHOW HELP", ShowHelp, "this list"},
@@ -314,6 +311,9 @@ constexpr std::array<NamedCommand, 14> kCommands = {{
 LocalAnswer ShowHelp(Hub&, TimePoint) {
   std::vector<Row> rows;
   for (const NamedCommand& command : kCommands) {
+    rows.push_back({Text(command.words), Text(command.help)});
+  }
+  for (const CommandHelp& command : Commands()) {
     rows.push_back({Text(command.words), Text(command.help)});
   }
   return Show({"command", "description"}, std::move(rows));
@@ -335,16 +335,19 @@ std::string Normalize(std::string_view sql) {
 
 }  // namespace
 
-LocalAnswer RunConsole(Hub& hub, std::string_view sql, TimePoint now) {
+ConsoleOutcome RunConsole(Hub& hub, std::string_view sql, TimePoint now) {
   const std::string words = Normalize(sql);
-  if (words.empty()) return {};
+  ConsoleOutcome outcome;
+  if (words.empty()) return outcome;
   for (const NamedCommand& command : kCommands) {
-    if (words == command.words) return command.run(hub, now);
+    if (words != command.words) continue;
+    outcome.answer = command.run(hub, now);
+    return outcome;
   }
-  LocalAnswer answer;
-  answer.error = Error{"42601", "invalid console command \"" + std::string(sql) + "\"", "",
-                       "Use SHOW HELP to see the available commands."};
-  return answer;
+  if (auto command = RunCommand(hub, sql, now)) return *std::move(command);
+  outcome.answer.error = Error{"42601", "invalid console command \"" + std::string(sql) + "\"", "",
+                               "Use SHOW HELP to see the available commands."};
+  return outcome;
 }
 
 std::string Metrics(const Hub& hub) {
@@ -359,6 +362,7 @@ std::string Metrics(const Hub& hub) {
   };
   append(StatsFigures(hub));
   append(CacheFigures(hub));
+  AppendPoolMetrics(hub, &text);
   const auto by_reason = [&text](const std::string& name, std::string_view help,
                                  const auto& counts) {
     text += "# HELP " + name + " " + std::string(help) + "\n# TYPE " + name + " counter\n";

@@ -4,6 +4,7 @@
 #ifndef PGSIDECAR_PROXY_CONSOLE_H_
 #define PGSIDECAR_PROXY_CONSOLE_H_
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -14,8 +15,14 @@ namespace pgsidecar::proxy {
 
 class Hub;
 
+struct ConsoleOutcome {
+  LocalAnswer answer;
+  // If it is there, the client is answered once it holds; asked once a tick.
+  std::function<bool(const Hub& hub)> until{};
+};
+
 // Runs one console command, of those that SHOW HELP lists. 42601 for anything else.
-LocalAnswer RunConsole(Hub& hub, std::string_view sql, TimePoint now);
+ConsoleOutcome RunConsole(Hub& hub, std::string_view sql, TimePoint now);
 
 // The same figures in Prometheus' text exposition format.
 std::string Metrics(const Hub& hub);

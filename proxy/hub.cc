@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/console.h"
-
 namespace pgsidecar::proxy {
 
 using pool::ServerConnection;
@@ -181,9 +179,7 @@ void Hub::SettleOne(Session* session, TimePoint now) {
   if (session->server() != nullptr) TouchServer(*session->server());
   while (session->has_actions() || session->wants_console_answer()) {
     for (const Action action : session->TakeActions()) Perform(session, action, now);
-    if (session->wants_console_answer()) {
-      session->OnConsoleAnswer(RunConsole(*this, session->console_sql(), now), now);
-    }
+    if (session->wants_console_answer() && !AnswerConsole(session, now)) break;
   }
   if (session->state() == SessionState::kClosed && session->server() == nullptr) {
     EndSession(session, now);
@@ -207,6 +203,7 @@ void Hub::EndSession(Session* session, TimePoint now) {
   }
   std::erase(waiting_logins_, session->id());
   --workers_[session->worker].clients;
+  console_answers_.erase(session->id());
   pool::Pool* left = pool::HoldsCustom(session->label()) ? session->pool() : nullptr;
   sessions_.erase(session->id());
   if (left != nullptr) CloseUnwanted(left, now);
@@ -218,6 +215,8 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
       return LogIn(session, now);
     case Action::kProbe:
       return Probe(session->server(), now);
+    case Action::kReplicate:
+      return BeginReplication(session, now);
     case Action::kForwardCancel:
       return ForwardCancel(*session, now);
     case Action::kStartTls:
@@ -263,6 +262,9 @@ void Hub::OnTick(TimePoint now) {
   EndOverdue(now);
   TickWatches(now);
   TrimPools(now);
+  NextLogin(now);
+  FeedPools(now);
+  TickConsole(now);
   if (now >= next_sweep_) {
     next_sweep_ = now + config_->sweep_interval;
     store_.Sweep(now);
@@ -294,21 +296,6 @@ void Hub::EndOverdue(TimePoint now) {
   }
   for (const ServerId id : overdue) {
     OnServerGone(id, {"08006", "the server does not answer: timeout expired", "", ""}, now);
-  }
-}
-
-// Connections that nobody has used for long, as far as the pool can do without them: what a
-// client's login has opened, only a client's login can open again.
-void Hub::TrimPools(TimePoint now) {
-  for (auto it = pools_.begin(); it != pools_.end();) {
-    pool::Pool& pool = *it->second;
-    while (!pool.idle().empty()) {
-      ServerConnection* server = pool.idle().front();
-      const bool spare = pool.clients == 0 || pool.can_log_in || pool.size() > pool.clients;
-      if (!spare || now - server->used_at <= config_->server_idle_timeout) break;
-      CloseServer(server, now);
-    }
-    it = pool.size() == 0 && pool.clients == 0 ? pools_.erase(it) : std::next(it);
   }
 }
 

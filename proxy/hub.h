@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -27,11 +28,14 @@
 #include "cache/single_flight.h"
 #include "cache/store.h"
 #include "cache/versions.h"
+#include "pool/login_gate.h"
 #include "pool/pool.h"
 #include "pool/prepared.h"
 #include "pool/server_connection.h"
 #include "proxy/config.h"
+#include "proxy/console.h"
 #include "proxy/database.h"
+#include "proxy/orders.h"
 #include "proxy/session.h"
 #include "proxy/statistics.h"
 #include "proxy/watch.h"
@@ -70,6 +74,9 @@ struct Output {
   bool empty() const { return actions.empty() && clients.empty() && servers.empty(); }
   void Clear();
 };
+
+// What a session is told whose server connection has gone and cannot be replaced.
+Error GoneError();
 
 class Hub {
  public:
@@ -112,6 +119,42 @@ class Hub {
   // The processor time that a worker has used since its start.
   void OnWorkerTime(WorkerId worker, Duration used) { workers_[worker].processor_time = used; }
 
+  // --- what an administrator asks for: hub_admin.cc ---
+  // An empty name means every database.
+  // No server connection is used any more; each is closed as soon as nobody uses it.
+  void Pause(std::string_view database, TimePoint now);
+  // Returns false if nothing was paused.
+  bool Resume(std::string_view database, TimePoint now);
+  // Every server connection is closed as soon as nobody uses it.
+  void Reconnect(std::string_view database, TimePoint now);
+  // Ends all clients and server connections, and pauses.
+  void Kill(std::string_view database, TimePoint now);
+  bool KillClient(ClientId id, TimePoint now);
+  void Disable(std::string_view database) { orders_.Disable(database); }
+  bool Enable(std::string_view database) { return orders_.Enable(database); }
+  const Orders& orders() const { return orders_; }
+  bool IsWatch(const pool::ServerConnection& server) const { return WatchOf(server) != nullptr; }
+  // Replications have connections of their own and do not count.
+  bool HasServersOf(std::string_view database) const;
+  bool AwaitsClose(std::string_view database) const;
+  // How the configuration is read anew, without which Reload fails, and who else is told of the one
+  // that then holds. Called from within Reload.
+  using ReloadConfig = std::function<Result<Config>()>;
+  using OnReloaded = std::function<void(const Config&)>;
+  void set_reload(ReloadConfig reload, OnReloaded reloaded = nullptr) {
+    reload_ = std::move(reload);
+    reloaded_ = std::move(reloaded);
+  }
+  // Reads the configuration anew; the running one is kept if that fails.
+  std::optional<Error> Reload(TimePoint now);
+  std::optional<Error> Set(std::string_view name, std::string_view text, TimePoint now);
+  // The configuration from now on. Pointers to the former one end here.
+  void Reconfigure(Config loaded, TimePoint now);
+  // What has been asked of the process; net/ does it.
+  enum class Shutdown : uint8_t { kNo, kDrain, kAtOnce };
+  void OrderShutdown(Shutdown how) { shutdown_ = how; }
+  Shutdown ordered_shutdown() const { return shutdown_; }
+
   // --- outputs, to be taken after every input ---
   bool HasOutput(WorkerId worker) const { return !workers_[worker].output.empty(); }
   // Exchanges the worker's output for `into`. REQUIRES: `into` is empty.
@@ -152,6 +195,12 @@ class Hub {
   }
   const std::map<std::string, std::unique_ptr<pool::Pool>>& pools() const { return pools_; }
   const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
+  size_t waiting_logins() const { return waiting_logins_.size(); }
+  size_t LoginsInFlight() const;
+  bool server_failing() const { return gate_.failing(); }
+  static const std::string& UserOf(const pgwire::StartupMessage& startup);
+  // As the server has it: the user's name if none is said.
+  static const std::string& DatabaseOf(const pgwire::StartupMessage& startup);
   // Why the catalog of the upstream URL's database is not loaded; empty if nothing is wrong.
   const std::string& upstream_error() const { return watches_.front()->last_error(); }
   bool draining() const { return draining_; }
@@ -180,7 +229,7 @@ class Hub {
   void KeepTransport(pool::ServerConnection* server, TransportSecurity transport);
 
   void LogIn(Session* session, TimePoint now);
-  void NextLogin(TimePoint now);
+  void BeginReplication(Session* session, TimePoint now);
   void Probe(pool::ServerConnection* server, TimePoint now);
   void OnProbed(pool::ServerConnection* server, TimePoint now);
   pool::Pool* PoolFor(const pool::ServerConnection& server);
@@ -188,9 +237,7 @@ class Hub {
 
   pool::ServerConnection* OpenServer(const pgwire::StartupMessage& startup, WorkerId worker,
                                      TimePoint now);
-  bool MakeRoom(TimePoint now);
   void Lease(Session* session, TimePoint now);
-  bool Grow(pool::Pool* pool, TimePoint now);
   void Offer(pool::ServerConnection* server, Session* session, TimePoint now);
   void Replay(pool::ServerConnection* server, pool::SharedLabel wanted, TimePoint now);
   void OnReplayed(pool::ServerConnection* server, TimePoint now);
@@ -200,7 +247,8 @@ class Hub {
   void Give(pool::ServerConnection* server, Session* session, TimePoint now);
   void TakeBack(Session* session, Action how, TimePoint now);
   void PutBack(pool::ServerConnection* server, TimePoint now);
-  void CloseServer(pool::ServerConnection* server, TimePoint now);
+  void CloseServer(pool::ServerConnection* server, TimePoint now,
+                   CloseReason why = CloseReason::kUnusable);
   void OnServerEvent(pool::ServerConnection* server, pool::ServerConnection::Event event,
                      TimePoint now);
   void FailWaiters(pool::Pool* pool, const Error& error, TimePoint now);
@@ -212,16 +260,43 @@ class Hub {
 
   // Known from now on, if it was not; watched from the next TickWatches on.
   Database* DatabaseNamed(const std::string& name);
-  Watch* WatchOf(const pool::ServerConnection& server);
+  Watch* WatchOf(const pool::ServerConnection& server) const;
   void TickWatches(TimePoint now);
   void LeaveUnusedDatabases(TimePoint now);
   void OnWatched(Watch* watch, TimePoint now);
   void WakeForCatalog(const Database* database, TimePoint now);
   void EscalateAll(const Database* only);
   void EndOverdue(TimePoint now);
-  void TrimPools(TimePoint now);
 
-  const Config* config_;
+  // --- hub_pools.cc ---
+  std::optional<Error> LoginRefusal(const Session& session) const;
+  bool MayLogIn(TimePoint now) const;
+  void NextLogin(TimePoint now);
+  void FailWaitingLogins(const Error& error, TimePoint now);
+  void NoteFailedLogin(const pool::ServerConnection& server, const Error& error, TimePoint now);
+  bool MakeRoom(const pgwire::StartupMessage& startup, TimePoint now);
+  size_t Allowed(const pool::Pool& pool, TimePoint now) const;
+  bool Grow(pool::Pool* pool, TimePoint now);
+  void FeedPools(TimePoint now);
+  bool HasExpired(const pool::ServerConnection& server, TimePoint now) const;
+  std::optional<CloseReason> Worn(const pool::ServerConnection& server, TimePoint now) const;
+  void TrimPools(TimePoint now);
+  bool NeedsCheck(const pool::ServerConnection& server, TimePoint now) const;
+  void Check(pool::ServerConnection* server, TimePoint now);
+  bool PassesCheck(pool::ServerConnection* server, TimePoint now);
+  void OnSettled(pool::ServerConnection* server, TimePoint now);
+  void Reset(pool::ServerConnection* server);
+
+  // --- hub_admin.cc ---
+  std::vector<ServerId> ServersOf(std::string_view database) const;
+  void LeaveIdle(std::string_view database, TimePoint now);
+  bool AnswerConsole(Session* session, TimePoint now);
+  void TickConsole(TimePoint now);
+
+  const Config* config_;  // the first, or own_config_
+  std::unique_ptr<const Config> own_config_;
+  ReloadConfig reload_;
+  OnReloaded reloaded_;
   Random random_;
   cache::VersionTable versions_;
   cache::Store store_;
@@ -238,6 +313,11 @@ class Hub {
   std::vector<std::unique_ptr<Database>> databases_;
   std::vector<std::unique_ptr<Watch>> watches_;  // of the database of the same index
   std::deque<ClientId> waiting_logins_;
+  pool::LoginGate gate_;
+  bool starving_ = false;  // a pool could not grow for want of room or of a login
+  Orders orders_;
+  std::map<ClientId, ConsoleOutcome> console_answers_;  // that wait
+  Shutdown shutdown_ = Shutdown::kNo;
   bool draining_ = false;
   TimePoint next_sweep_{};
 

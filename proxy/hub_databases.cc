@@ -23,7 +23,7 @@ Database* Hub::DatabaseNamed(const std::string& name) {
   return databases_.back().get();
 }
 
-Watch* Hub::WatchOf(const ServerConnection& server) {
+Watch* Hub::WatchOf(const ServerConnection& server) const {
   for (const auto& watch : watches_) {
     if (watch->server() == &server) return watch.get();
   }
@@ -35,7 +35,8 @@ void Hub::TickWatches(TimePoint now) {
     Watch& watch = *watches_[i];
     // The upstream URL's own database is watched always: that is how it is known that the server is
     // there.
-    const bool wanted = i == 0 || databases_[i]->clients > 0;
+    const bool wanted =
+        (i == 0 || databases_[i]->clients > 0) && !orders_.paused(databases_[i]->name());
     if (wanted && watch.WantsConnection(now) && !draining_) {
       pgwire::StartupMessage startup;
       startup.parameters = {{"user", config_->upstream.user},
@@ -56,7 +57,9 @@ void Hub::LeaveUnusedDatabases(TimePoint now) {
     if (databases_[i]->clients > 0) continue;
     for (const auto& [key, pool] : pools_) {
       if (pool->database() != databases_[i]->name()) continue;
-      while (!pool->idle().empty()) CloseServer(pool->idle().back(), now);
+      while (!pool->idle().empty()) {
+        CloseServer(pool->idle().back(), now, CloseReason::kOrdered);
+      }
     }
     if (ServerConnection* server = watches_[i]->server()) {
       watches_[i]->OnLeft(now);

@@ -13,32 +13,23 @@ namespace pgsidecar::proxy {
 using pool::ServerConnection;
 using pool::ServerState;
 
-namespace {
-
 // Nobody can open a connection for those who wait: under passthrough only a client's own login can.
 Error GoneError() {
   return {"57P01", "terminating connection: the server connection is gone",
           "The server has to judge a new login.", "Connect again."};
 }
 
-}  // namespace
-
 // --- logins ---
 
 void Hub::LogIn(Session* session, TimePoint now) {
-  if (!MakeRoom(now)) {
-    waiting_logins_.push_back(session->id());
-    return;
+  if (const auto error = LoginRefusal(*session)) {
+    ++statistics_.logins_refused;
+    return session->OnLoginFailed(*error, now);
   }
-  OpenServer(session->startup(), session->worker, now)->client = session->id();
-}
-
-// A server connection has gone: the next login that waits for room.
-void Hub::NextLogin(TimePoint now) {
-  while (!waiting_logins_.empty() && MakeRoom(now)) {
-    Session* session = FindSession(waiting_logins_.front());
-    waiting_logins_.pop_front();
-    if (session != nullptr && session->state() == SessionState::kLoggingIn) LogIn(session, now);
+  waiting_logins_.push_back(session->id());
+  NextLogin(now);
+  if (!waiting_logins_.empty() && waiting_logins_.back() == session->id()) {
+    ++statistics_.logins_held;
   }
 }
 
@@ -53,23 +44,6 @@ ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, WorkerI
   ++statistics_.server_connections;
   Act(worker, {NetAction::Kind::kConnectServer, id, {}});
   return raw;
-}
-
-// Whether one more server connection may be opened; closes the one that has been idle longest if
-// that is what it takes.
-bool Hub::MakeRoom(TimePoint now) {
-  const auto own = std::count_if(watches_.begin(), watches_.end(),
-                                 [](const auto& watch) { return watch->server() != nullptr; });
-  if (servers_.size() - static_cast<size_t>(own) < config_->max_server_connections) return true;
-  ServerConnection* oldest = nullptr;
-  for (const auto& [key, pool] : pools_) {
-    if (pool->idle().empty()) continue;
-    ServerConnection* candidate = pool->idle().front();
-    if (oldest == nullptr || candidate->used_at < oldest->used_at) oldest = candidate;
-  }
-  if (oldest == nullptr) return false;
-  CloseServer(oldest, now);
-  return true;
 }
 
 void Hub::Probe(ServerConnection* server, TimePoint now) {
@@ -104,13 +78,17 @@ pool::Pool* Hub::PoolFor(const ServerConnection& server) {
       server.environment ? std::string_view(server.environment->login_settings) : "";
   std::string key = pool::PoolKey(server.startup(), settings);
   auto& pool = pools_[key];
-  if (pool == nullptr) pool = std::make_unique<pool::Pool>(key, server.startup());
+  if (pool == nullptr) {
+    pool = std::make_unique<pool::Pool>(key, server.startup());
+    pool->limits = config_->LimitsOf(pool->database(), pool->user());
+  }
   return pool.get();
 }
 
 // The probe of a connection has ended. One without an answer is used all the same: its settings are
 // not known, and nothing is cached on it.
 void Hub::OnProbed(ServerConnection* server, TimePoint now) {
+  if (!PassesCheck(server, now)) return;
   pool::Pool* pool = PoolFor(*server);
   Session* session = FindSession(server->client);
   if (server->pool == nullptr) {
@@ -153,6 +131,13 @@ void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint no
   Settle(session, now);
 }
 
+// The login of a replication has been accepted.
+void Hub::BeginReplication(Session* session, TimePoint now) {
+  ServerConnection* server = session->server();
+  session->OnReplication(server->pid, random_(server->cancel_key.size() > 4 ? 32 : 4), now);
+  NextLogin(now);
+}
+
 // --- leases ---
 
 void Hub::Lease(Session* session, TimePoint now) {
@@ -160,6 +145,7 @@ void Hub::Lease(Session* session, TimePoint now) {
   pool::LeaseWish wish = session->Wish();
   const ServerConnection* last = FindServer(wish.last);
   wish.only_last &= last != nullptr && last->pool == pool;
+  if (orders_.paused(pool->database())) return pool->Enqueue(std::move(wish), now);
   // Who waits already can use none of those that are idle.
   if (ServerConnection* server = pool->TakeIdle(wish)) return Offer(server, session, now);
   ++statistics_.waits;
@@ -194,16 +180,6 @@ void Hub::ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   if (pool->idle().size() == pool->size()) FailWaiters(pool, error, now);
 }
 
-// REQUIRES: somebody waits. The new connection is on the worker of whoever is next.
-bool Hub::Grow(pool::Pool* pool, TimePoint now) {
-  if (!pool->can_log_in || pool->size() >= config_->default_pool_size || !MakeRoom(now)) {
-    return false;
-  }
-  ServerConnection* server = OpenServer(pool->startup(), pool->waiters().front().wish.worker, now);
-  pool->Adopt(server);
-  return true;
-}
-
 // A connection has been closed. Those who wait for one of `pool` (null: of none) get another if
 // that may be opened; if none is left they are told. A login may have room now.
 void Hub::Replace(pool::Pool* pool, bool may_grow, const Error& error, TimePoint now) {
@@ -234,14 +210,16 @@ void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
 // others. Called again after each of these.
 void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
-  if (server->environment) {
-    return pool::SameLabel(server->label, session->label()) ? Give(server, session, now)
-                                                            : Replay(server, session->label(), now);
+  if (server->environment && !pool::SameLabel(server->label, session->label())) {
+    return Replay(server, session->label(), now);
   }
+  if (server->environment && !NeedsCheck(*server, now)) return Give(server, session, now);
   const pool::SharedLabel reset = pool::ResetLabel(server->label);
-  if (!pool::SameLabel(server->label, reset)) return Replay(server, reset, now);
+  if (!server->environment && !pool::SameLabel(server->label, reset)) {
+    return Replay(server, reset, now);
+  }
   server->MoveTo(ServerState::kProbing);
-  Probe(server, now);
+  server->environment ? Check(server, now) : Probe(server, now);
 }
 
 void Hub::Replay(ServerConnection* server, pool::SharedLabel wanted, TimePoint now) {
@@ -302,13 +280,17 @@ void Hub::TakeBack(Session* session, Action how, TimePoint now) {
     CloseServer(server, now);
     return Replace(pool, !draining_, GoneError(), now);
   }
-  if (how == Action::kRelease && server->cancels_in_flight == 0) {
+  if (how == Action::kRelease && server->cancels_in_flight == 0 && !server->reset_due) {
     server->MoveTo(ServerState::kIdle);
     return PutBack(server, now);
   }
   server->MoveTo(ServerState::kSettling);
   server->deadline = now + config_->server_connect_timeout;
-  if (how == Action::kReleaseDirty) server->StartQuery("ROLLBACK", {}, {});
+  if (how == Action::kReleaseDirty) {
+    server->StartQuery("ROLLBACK", {}, {});
+  } else if (server->cancels_in_flight == 0) {
+    OnSettled(server, now);
+  }
   TouchServer(server->id());
 }
 
@@ -333,16 +315,20 @@ bool Hub::IsWanted(const ServerConnection& server) const {
 // An idle connection: to whoever waits, or into the pool, or closed if there are too many.
 void Hub::PutBack(ServerConnection* server, TimePoint now) {
   pool::Pool* pool = server->pool;
-  const bool surplus = pool->size() > config_->default_pool_size;
-  const bool old =
-      now - server->created_at > config_->server_lifetime && (pool->can_log_in || pool->size() > 1);
-  // Of too many the one goes that is nobody's home.
-  const auto spare = std::find_if(pool->idle().begin(), pool->idle().end(),
-                                  [](const ServerConnection* idle) { return idle->home_of == 0; });
-  if (surplus && !draining_ && !old && server->home_of != 0 && spare != pool->idle().end()) {
-    CloseServer(*spare, now);
-  } else if (surplus || draining_ || old) {
-    CloseServer(server, now);
+  server->used_at = now;
+  std::optional<CloseReason> worn = Worn(*server, now);
+  if (worn == CloseReason::kSurplus && server->home_of != 0) {
+    // Of too many the one goes that is nobody's home.
+    const auto spare =
+        std::find_if(pool->idle().begin(), pool->idle().end(),
+                     [](const ServerConnection* idle) { return idle->home_of == 0; });
+    if (spare != pool->idle().end()) {
+      CloseServer(*spare, now, CloseReason::kSurplus);
+      worn.reset();
+    }
+  }
+  if (worn) {
+    CloseServer(server, now, *worn);
     return Replace(pool, !draining_, GoneError(), now);
   }
   const Database* database = DatabaseNamed(pool->database());
@@ -408,11 +394,15 @@ void Hub::OnServerConnectFailed(ServerId id, const Error& error, TimePoint now) 
 void Hub::OnServerBytes(ServerId id, std::string_view bytes, TimePoint now) {
   ServerConnection* server = FindServer(id);
   if (server == nullptr) return;
+  if (!std::exchange(server->heard, true)) gate_.OnAnswered();
   Session* session = FindSession(server->client);
   const bool relayed = server->state() == ServerState::kLoggingIn && session != nullptr;
   if (relayed || server->state() == ServerState::kLeased) {
     session->OnServerBytes(bytes, now);
-    return Settle(session, now);
+    Settle(session, now);
+    // A login that waits for its client's answer makes room for another.
+    if (relayed && !waiting_logins_.empty()) NextLogin(now);
+    return;
   }
   OnServerEvent(server, server->OnBytes(bytes), now);
 }
@@ -445,8 +435,7 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
   } else if (server->state() == ServerState::kReplaying) {
     OnReplayed(server, now);
   } else if (server->state() == ServerState::kSettling && server->cancels_in_flight == 0) {
-    server->MoveTo(ServerState::kIdle);
-    PutBack(server, now);
+    OnSettled(server, now);
   }
 }
 
@@ -472,16 +461,19 @@ void Hub::OnServerGone(ServerId id, Error error, TimePoint now) {  // NOLINT: se
   server->client = 0;
   pool::Pool* pool = server->pool;
   // One that never came to life is not tried again at once: who waits is told why.
-  const bool had_lived = server->state() == ServerState::kIdle ||
-                         server->state() == ServerState::kLeased ||
-                         server->state() == ServerState::kSettling;
-  CloseServer(server, now);
+  const bool had_lived = server->lived();
+  if (!had_lived) NoteFailedLogin(*server, error, now);
+  CloseServer(server, now,
+              server->checking ? CloseReason::kHealth
+              : had_lived      ? CloseReason::kUnusable
+                               : CloseReason::kLogin);
   if (session != nullptr) Settle(session, now);
   Replace(pool, had_lived, had_lived ? GoneError() : error, now);
   LeaseAgain(FindSession(client), now);
 }
 
-void Hub::CloseServer(ServerConnection* server, TimePoint) {
+void Hub::CloseServer(ServerConnection* server, TimePoint, CloseReason why) {
+  ++statistics_.servers_closed[static_cast<size_t>(why)];
   if (server->pool != nullptr) {
     server->pool->Remove(server);
   }
@@ -520,8 +512,7 @@ void Hub::OnCancelSent(ServerId id, TimePoint now) {
       server->querying()) {
     return;
   }
-  server->MoveTo(ServerState::kIdle);
-  PutBack(server, now);
+  OnSettled(server, now);
 }
 
 void Hub::ForwardCancel(const Session& from, TimePoint now) {

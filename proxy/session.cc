@@ -16,10 +16,20 @@ namespace {
 constexpr size_t kMaxHeldInputBytes = size_t{64} * 1024;
 // How long a vanished client's query may take to obey a cancel request.
 constexpr Duration kMaxDrainTime = std::chrono::seconds(5);
+// How long it may go on after one before it gets another.
+constexpr Duration kCancelAgainAfter = std::chrono::milliseconds(500);
 // How long requests wait for the catalog of their database.
 constexpr Duration kMaxCatalogWait = std::chrono::seconds(2);
 
 }  // namespace
+
+// What DISCARD ALL undoes. What a function has done nobody knows, and a library stays loaded.
+bool ResetClears(catalog::Pin pin) {
+  return pin == catalog::Pin::kSetting || pin == catalog::Pin::kTemporaryObject ||
+         pin == catalog::Pin::kHoldCursor || pin == catalog::Pin::kAdvisoryLock ||
+         pin == catalog::Pin::kListen || pin == catalog::Pin::kSequence ||
+         pin == catalog::Pin::kPreparedStatement;
+}
 
 std::string_view SessionStateName(SessionState state) {
   switch (state) {
@@ -31,6 +41,8 @@ std::string_view SessionStateName(SessionState state) {
       return "active";
     case SessionState::kConsole:
       return "console";
+    case SessionState::kReplication:
+      return "replication";
     case SessionState::kDraining:
       return "draining";
     case SessionState::kClosed:
@@ -46,6 +58,7 @@ Session::Session(ClientId id, const Shared& shared, bool trusted_listener, std::
       trusted_listener_(trusted_listener),
       peer_(std::move(peer)),
       connected_at_(now),
+      heard_at_(now),
       now_(now),
       ledger_(shared.versions) {}
 
@@ -54,6 +67,7 @@ Session::~Session() { assert(server_ == nullptr); }
 void Session::OnClientBytes(std::string_view bytes, TimePoint now) {
   now_ = now;
   shared_.statistics->bytes_from_clients += bytes.size();
+  heard_at_ = now;
   Process(bytes, now);
   MaybeRelease();
 }
@@ -69,6 +83,10 @@ void Session::Process(std::string_view input, TimePoint now) {
   if (state_ == SessionState::kLoggingIn) ProcessLogin(input);
   if (state_ == SessionState::kReady || state_ == SessionState::kConsole) {
     ProcessRequests(input, now);
+  }
+  if (state_ == SessionState::kReplication) {
+    server_->out.Append(input);
+    return;
   }
   if (state_ != SessionState::kClosed && state_ != SessionState::kDraining) {
     input_.assign(input);
@@ -117,7 +135,8 @@ void Session::OnClientDrained(TimePoint now) {
 
 bool Session::WantsClientBytes() const {
   if (state_ == SessionState::kClosed || state_ == SessionState::kDraining) return false;
-  if (OutputIsFull()) return false;
+  // Either end of a replication may go on talking while the other's words are stuck.
+  if (OutputIsFull() && state_ != SessionState::kReplication) return false;
   if (input_.size() > kMaxHeldInputBytes && wait_ != Wait::kNone) return false;
   return server_ == nullptr || server_->out.bytes() < shared_.config->server_buffer_bytes;
 }
@@ -137,6 +156,7 @@ void Session::Fatal(const Error& error) {
     return ReleaseServer(Action::kDropServer);
   }
   ++shared_.statistics->errors;
+  if (state_ == SessionState::kReplication) told_half_ = true;  // for all that is known
   log::debug("client ended by error client={} peer={} sqlstate={} reason={}", id_, peer_,
              error.sqlstate, error.message);
   // Amid a row the error would be taken for the rest of it.
@@ -150,7 +170,7 @@ void Session::Fatal(const Error& error) {
 // that can be done safely.
 void Session::Close() {
   if (state_ == SessionState::kClosed || state_ == SessionState::kDraining) return;
-  const bool logging_in = state_ == SessionState::kLoggingIn;
+  const bool dedicated = state_ == SessionState::kLoggingIn || state_ == SessionState::kReplication;
   if (wait_ == Wait::kFlight) shared_.flights->Leave(key_, id_);
   wait_ = Wait::kNone;
   request_pending_ = false;
@@ -162,13 +182,20 @@ void Session::Close() {
   if (!expected_.empty() || batch_open_ || !batches_.empty()) Act(Action::kCancelServer);
   // A Sync of ours would commit what the client has not.
   const bool would_commit = batch_open_ && !server_skips_;
-  const bool halfway = logging_in || pin_ != catalog::Pin::kNone || copy_in_ || would_commit ||
-                       server_said_fatal_ || reader_.rest_bytes() > 0 ||
+  const bool halfway = dedicated || copy_in_ || server_said_fatal_ || reader_.rest_bytes() > 0 ||
                        !server_->stream.AtBoundary();
-  if (halfway) return ReleaseServer(Action::kDropServer);
+  const bool tied = pin_ != catalog::Pin::kNone && !MayReset();
+  drop_drained_ = tied || would_commit;
+  if (halfway || (drop_drained_ && expected_.empty())) return ReleaseServer(Action::kDropServer);
+  // What runs is ended before its connection is: a server does not look for a client that is gone.
+  server_->reset_due = pin_ != catalog::Pin::kNone && !tied;
   state_ = SessionState::kDraining;
   wait_since_ = TimePoint{};
-  if (batch_open_) EndBatchOnServer();
+  if (would_commit) {
+    FlushOpenBatch();
+  } else if (batch_open_) {
+    EndBatchOnServer();
+  }
   MaybeRelease();
 }
 
@@ -190,6 +217,12 @@ bool Session::MayRelease() const {
 void Session::MaybeRelease() {
   const bool idle = status_ == pgwire::TransactionStatus::kIdle;
   const bool server_idle = idle || begin_owed_;
+  if (state_ == SessionState::kDraining && drop_drained_) {
+    if (!expected_.empty()) return;
+    ReleaseServer(Action::kDropServer);
+    state_ = SessionState::kClosed;
+    return;
+  }
   if (state_ == SessionState::kDraining && MayRelease()) {
     EndCatalogChange();  // what is open is rolled back
     if (!idle) EndTransactionOfSettings(/*committed=*/false);
@@ -198,12 +231,22 @@ void Session::MaybeRelease() {
     return;
   }
   if (state_ != SessionState::kReady) return;
+  const bool keeps = pin_ != catalog::Pin::kNone || pool_mode_ == pool::PoolMode::kSession;
   if (server_idle && audit_due_ && MayRelease()) AskAudit();
-  if (server_idle && pin_ == catalog::Pin::kNone && MayRelease()) ReleaseServer(Action::kRelease);
+  if (server_idle && !keeps && MayRelease()) ReleaseServer(Action::kRelease);
   const bool waits = wait_ != Wait::kNone || request_pending_;
   if (draining_proxy_ && idle && !waits && (server_ == nullptr || MayRelease())) {
     Fatal({"57P01", "terminating connection: pgsidecar is shutting down", "", ""});
   }
+}
+
+// In pool_mode session: whether what the session has left on its server connection can be undone.
+// What a query of the user's own does to settings is not known.
+bool Session::MayReset() const {
+  const Config& config = *shared_.config;
+  return pool_mode_ == pool::PoolMode::kSession && ResetClears(pin_) && !beyond_reset_ &&
+         bypass_.empty() && !config.server_reset_query.empty() &&
+         (config.ResetDiscardsAll() || settings_changed_.untouched());
 }
 
 // The owner takes the server connection back when it takes the action.
@@ -245,6 +288,8 @@ void Session::Escalate(Database* database) { ledger_.Escalate(database->counter(
 void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   now_ = now;
   shared_.statistics->bytes_from_servers += bytes.size();
+  heard_at_ = now;
+  if (state_ == SessionState::kReplication) return client_out.Append(bytes);
   const bool client_gone = state_ == SessionState::kDraining || client_vanished_;
   Error error;
   const bool ok = server_->stream.Feed(bytes, &error, [&](const pgwire::Piece& piece) {
@@ -300,6 +345,7 @@ void Session::OnFlightLanded(TimePoint now) {
 }
 
 void Session::OnCancelRequest(TimePoint now) {
+  if (state_ == SessionState::kReplication) return Act(Action::kCancelServer);
   const bool waits_here =
       wait_ == Wait::kLease || wait_ == Wait::kFlight || wait_ == Wait::kCatalog;
   // Answers come in order: what the server is at comes before what waits here.
@@ -340,11 +386,12 @@ void Session::OnTick(TimePoint now) {
   }
   if (state_ == SessionState::kDraining) {
     if (wait_since_ == TimePoint{}) wait_since_ = now;
-    if (now - wait_since_ < kMaxDrainTime) return;
+    if (now - wait_since_ < kMaxDrainTime) return CancelAgain(now);
     ReleaseServer(Action::kDropServer);
     state_ = SessionState::kClosed;
     return;
   }
+  if (TimesOut(now)) return;
   if (wait_ == Wait::kLease && now - wait_since_ > config.query_wait_timeout) {
     return Fatal({"53300", "timed out while waiting for a server connection",
                   "query_wait_timeout has passed.", ""});
@@ -359,6 +406,14 @@ void Session::OnTick(TimePoint now) {
   }
 }
 
+// A cancel request that overtakes the query hits nothing.
+void Session::CancelAgain(TimePoint now) {
+  if (cancelled_at_ == TimePoint{}) cancelled_at_ = now;
+  if (expected_.empty() || now - cancelled_at_ < kCancelAgainAfter) return;
+  cancelled_at_ = now;
+  Act(Action::kCancelServer);
+}
+
 void Session::OnDrain(TimePoint) {
   draining_proxy_ = true;
   if (state_ == SessionState::kStartup || state_ == SessionState::kConsole) {
@@ -369,6 +424,12 @@ void Session::OnDrain(TimePoint) {
 
 void Session::OnSettingsReloaded() {
   if (bypass_.empty()) environment_.reset();
+}
+
+void Session::OnReconfigured() {
+  if (pool_ == nullptr) return;
+  ceiling_ = shared_.config->ModeOfSession(login_number_);
+  Identify();
 }
 
 void Session::OnServerTaken() { server_ = nullptr; }

@@ -2,7 +2,8 @@
 //
 //   startup ─► logging in ─► ready ─► draining ─► closed         (draining: client gone, server
 //   busy)
-//      └─────► console ──────────────────────────► closed
+//      ├─────► console ──────────────────────────► closed
+//      └─────► replication ──────────────────────► closed         (logging in as above)
 //
 // A pure state machine: bytes and events in; bytes out through `client_out` and the leased server
 // connection's `out`; everything else that has to be done comes out of TakeActions. It reads no
@@ -68,13 +69,22 @@ struct Shared {
   const std::vector<std::unique_ptr<Database>>* databases = nullptr;
 };
 
-enum class SessionState : uint8_t { kStartup, kLoggingIn, kReady, kConsole, kDraining, kClosed };
+enum class SessionState : uint8_t {
+  kStartup,
+  kLoggingIn,
+  kReady,
+  kConsole,
+  kReplication,  // what either end says goes to the other as it is
+  kDraining,
+  kClosed
+};
 std::string_view SessionStateName(SessionState state);
 
 // What a session asks of its owner.
 enum class Action : uint8_t {
   kLogIn,           // open a server connection with startup(), and relay its login
   kProbe,           // the login has been accepted: ask the server connection what it holds
+  kReplicate,       // the same, but it is a walsender that takes no SQL: OnReplication follows
   kForwardCancel,   // a CancelRequest came: cancel_request()
   kStartTls,        // the client asks for TLS: write client_out, then shake hands
   kStartDirectTls,  // it has begun TLS unasked: what has come is TakeStartupBytes()
@@ -87,6 +97,12 @@ enum class Action : uint8_t {
   kWakeWaiters,     // TakeWoken(): sessions whose flight has landed
   kClose,           // close the client connection once client_out has been written
 };
+
+// What a client in pool_mode statement is told that begins a transaction block.
+Error BlockInStatementMode();
+
+// Whether server_reset_query, which is DISCARD ALL, undoes what a session has been pinned for.
+bool ResetClears(catalog::Pin pin);
 
 // A prepared statement as this client knows it.
 struct ClientStatement {
@@ -128,6 +144,8 @@ class Session {
   // The login has been accepted, probed, and belongs to `pool` of `database`.
   void OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std::string cancel_key,
                   TimePoint now);
+  // The same of one that WantsReplication: it keeps the server connection to its end.
+  void OnReplication(uint32_t pid, std::string cancel_key, TimePoint now);
   void OnServerBytes(std::string_view bytes, TimePoint now);
   void OnServerLost(const Error& error, TimePoint now);
   void OnLeased(pool::ServerConnection* server, TimePoint now);
@@ -144,6 +162,8 @@ class Session {
   // The server has reloaded its configuration: what this session's settings are is not known until
   // it holds a server connection that has been asked again.
   void OnSettingsReloaded();
+  // shared.config is another.
+  void OnReconfigured();
   // Writes of this session count as writes to anything (the catalog has moved under them).
   void Escalate(Database* database);
 
@@ -187,6 +207,7 @@ class Session {
   bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }
   TimePoint connected_at() const { return connected_at_; }
   const std::string& console_sql() const { return console_sql_; }
+  bool owes_login_answer() const { return answer_due_; }
   bool waits_for_catalog() const { return wait_ == Wait::kCatalog; }
   bool waits_for_server() const { return wait_ == Wait::kLease && server_ == nullptr; }
   bool wants_console_answer() const { return wait_ == Wait::kConsole; }
@@ -279,6 +300,12 @@ class Session {
     std::string_view parsed_name;
   };
 
+  // --- session_replication.cc ---
+  bool WantsReplication() const;
+
+  // --- session_timeouts.cc ---
+  bool TimesOut(TimePoint now);
+
   // --- session_startup.cc ---
   void ProcessStartup(std::string_view& input);
   bool OffersTls() const;
@@ -306,12 +333,15 @@ class Session {
   void AbandonServer();  // what is under way on it is lost
   void EndCatalogChange();
   bool MayRelease() const;
+  bool MayReset() const;
+  void CancelAgain(TimePoint now);
   bool Quiet() const { return expected_.empty() && batches_.empty(); }
 
   // --- session_decide.cc: what a request is, and whether the cache may answer it ---
   void Begin(TimePoint now);  // request_ has been read
   void Continue(TimePoint now);
   void Decide(TimePoint now);
+  void RefuseBlocks();
   bool DecideQuery();
   bool DecideExtended();
   bool DecideCacheableForm();
@@ -457,7 +487,10 @@ class Session {
   std::string peer_;
   std::unique_ptr<const TransportSecurity> transport_;  // null: plain
   TimePoint connected_at_;
-  TimePoint now_;  // of the last input
+  TimePoint heard_at_;          // when either end has said something
+  TimePoint begun_at_{};        // when what is unanswered was asked
+  TimePoint transaction_at_{};  // when the transaction began
+  TimePoint now_;               // of the last input
 
   SessionState state_ = SessionState::kStartup;
   Wait wait_ = Wait::kNone;
@@ -490,6 +523,7 @@ class Session {
 
   // The server's side.
   pool::Pool* pool_ = nullptr;
+  pool::PoolMode pool_mode_ = pool::PoolMode::kTransaction;
   Database* database_ = nullptr;
   pool::ServerConnection* server_ = nullptr;
   pgwire::TransactionStatus status_ = pgwire::TransactionStatus::kIdle;
@@ -508,6 +542,9 @@ class Session {
   std::shared_ptr<ClientStatement> unnamed_;
   bool own_names_ = false;  // pinned, with the client's statement names on the server itself
   catalog::Pin pin_ = catalog::Pin::kNone;
+  bool beyond_reset_ = false;  // it may have left something behind that no reset undoes
+  bool drop_drained_ = false;  // draining: what it has left behind is dropped with the connection
+  TimePoint cancelled_at_{};   // draining
   TimePoint pinned_since_{};
   bool audit_due_ = false;              // whether pin_ still holds is to be asked
   bool temporary_objects_ = false;      // there may be some
@@ -541,6 +578,7 @@ class Session {
   bool utf8_ = true;  // both ends
   std::string_view bypass_;  // why the session does not use the cache until it ends; a constant
   OwnSettings own_settings_;
+  uint64_t login_number_ = 0;            // among those that were let in
   CacheMode ceiling_ = CacheMode::kOff;  // what the configuration allows the session
   SessionIdentity identity_;             // what rules know of it
   uint64_t identity_id_ = 0;

@@ -77,6 +77,10 @@ void Session::Begin(TimePoint now) {
     return Finish();
   }
   ++shared_.statistics->requests;
+  if (Quiet()) {
+    begun_at_ = now;
+    if (!in_transaction()) transaction_at_ = now;
+  }
   if (database_ != nullptr && database_->awaits_first_load()) {
     wait_ = Wait::kCatalog;
     wait_since_ = now;
@@ -104,10 +108,20 @@ void Session::Decide(TimePoint now) {
       decision_.unknown = true;
   }
   if (state_ == SessionState::kReady) {
+    if (pool_mode_ == pool::PoolMode::kStatement) RefuseBlocks();
     MakePlan();
     if (WaitForReload(now)) return;
   }
   Continue(now);
+}
+
+// In pool_mode statement: what would begin a transaction block is not sent.
+void Session::RefuseBlocks() {
+  for (const auto& record : decision_.records) {
+    for (const sql::StatementInfo& statement : record->info().statements) {
+      if (statement.kind == sql::StatementKind::kBegin) decision_.forced = BlockInStatementMode();
+    }
+  }
 }
 
 // A statement that seems to run something unknown, while the catalog is being loaded again: it

@@ -31,6 +31,7 @@ Error SequencesLost() {
 
 void Session::AddPin(Pin reason) {
   if (reason == Pin::kNone) return;
+  beyond_reset_ |= !ResetClears(reason);
   if (catalog::IsAskedFor(reason)) audit_due_ = true;
   if (pin_ == Pin::kNone) {
     pinned_since_ = now_;
@@ -51,6 +52,7 @@ void Session::RemovePin() {
   log::debug("session unpinned client={} reason={} seconds={}", id_, catalog::PinName(pin_),
              std::chrono::duration_cast<std::chrono::seconds>(held).count());
   pin_ = Pin::kNone;
+  beyond_reset_ = false;
 }
 
 // Before the request is sent: what it may leave in the session.

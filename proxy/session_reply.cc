@@ -428,7 +428,12 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     phantom_portal_ = false;
     local_portal_.clear();
   }
+  begun_at_ = now;
   Pass(piece);
+  if (pool_mode_ == pool::PoolMode::kStatement && !idle && !begin_owed_ && batches_.empty()) {
+    Fatal(BlockInStatementMode());  // begun by what could not be read
+    return false;
+  }
   return true;
 }
 

@@ -204,7 +204,7 @@ void Session::OnLoginPiece(const pgwire::Piece& piece) {
       login_over_ = true;
       server_->challenged = challenged_;
       server_->MoveTo(pool::ServerState::kProbing);
-      return Act(Action::kProbe);
+      return Act(WantsReplication() ? Action::kReplicate : Action::kProbe);
     case backend::kErrorResponse:
       server_said_fatal_ = true;
       [[fallthrough]];
@@ -261,13 +261,9 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
   server_->MoveTo(pool::ServerState::kLeased);
   AdoptEnvironment();
   isolation_known_ = DefaultsToReadCommitted();
-  if (const std::string* replication = startup_.Find("replication");
-      replication != nullptr && *replication != "false" && *replication != "off" &&
-      *replication != "0" && *replication != "no") {
-    AddPin(catalog::Pin::kUnknown);
-    bypass_ = "replication";
-  }
-  ceiling_ = shared_.config->ModeOfSession(shared_.statistics->client_logins++);
+  pool_mode_ = pool->limits.mode;
+  login_number_ = shared_.statistics->client_logins++;
+  ceiling_ = shared_.config->ModeOfSession(login_number_);
   Identify();
   client_out.Emit([&](std::string& to) { pgwire::BackendKeyData{pid_, cancel_key_}.Encode(to); });
   state_ = SessionState::kReady;

@@ -27,13 +27,15 @@ std::string Hex(const Digest& key) {
 
 // What rules may ask for. Without rules all sessions are alike to them.
 void Session::Identify() {
+  const uint64_t generation = shared_.config->generation;  // with the rules of then
+  identity_id_ = generation;
   if (database_ == nullptr || shared_.config->rules.empty()) return;
   const std::string* user = startup_.Find("user");
   const auto application = told_parameters_.find("application_name");
   identity_ = {.user = user == nullptr ? "" : *user,
                .application_name = application == told_parameters_.end() ? "" : application->second,
                .database = database_->name()};
-  identity_id_ = Hash64(identity_.user, Hash64(identity_.application_name));
+  identity_id_ = Hash64(identity_.user, Hash64(identity_.application_name, generation));
 }
 
 // The request goes to the server, though the cache has an answer.

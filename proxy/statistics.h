@@ -14,6 +14,22 @@
 
 namespace pgsidecar::proxy {
 
+// Why the proxy has closed a server connection.
+enum class CloseReason : uint8_t {
+  kUnusable,  // lost, or in a state that nothing is known of
+  kLogin,     // it did not come to life
+  kSurplus,   // more than the pool may have
+  kIdle,      // server_idle_timeout
+  kLifetime,  // server_lifetime
+  kHealth,    // it did not pass the check
+  kReset,     // what a client had left behind could not be undone
+  kRoom,      // another was wanted where a limit was reached
+  kOrdered,   // on the console, or by the end of the process
+  kCount_,
+};
+inline constexpr size_t kCloseReasons = static_cast<size_t>(CloseReason::kCount_);
+std::string_view CloseReasonName(CloseReason reason);
+
 struct Statistics {
   uint64_t client_connections = 0;  // accepted
   uint64_t client_logins = 0;       // of these, let in by the server
@@ -54,7 +70,14 @@ struct Statistics {
   uint64_t bytes_to_clients = 0;
   uint64_t bytes_from_servers = 0;
   uint64_t bytes_to_servers = 0;
-  uint64_t waits = 0;  // for a server connection
+  std::array<uint64_t, kCloseReasons> servers_closed{};
+  uint64_t logins_refused = 0;   // by a limit or an order of ours
+  uint64_t logins_held = 0;      // made to wait for room or for others' logins
+  uint64_t logins_failed = 0;    // the server could not be reached
+  uint64_t server_checks = 0;    // before a lease
+  uint64_t server_resets = 0;    // behind a client in pool_mode session
+  uint64_t client_timeouts = 0;  // clients disconnected by one of their timeouts
+  uint64_t waits = 0;            // for a server connection
   Duration wait_time{0};
   Duration server_time_saved{0};
   Duration observed_server_time{0};  // that observed hits would have saved

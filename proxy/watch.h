@@ -26,6 +26,12 @@ class Watch {
   // `harmless` (functions as schema.name, for the catalog) outlives the watch.
   Watch(Database* database, Duration interval, const std::vector<std::string>* harmless);
 
+  // The same as at the construction, from now on.
+  void Configure(Duration interval, const std::vector<std::string>* harmless) {
+    interval_ = interval;
+    harmless_ = harmless;
+  }
+
   // True if there is no connection and it is time to try (again).
   bool WantsConnection(TimePoint now) const;
   void OnConnecting(pool::ServerConnection* server, TimePoint now);

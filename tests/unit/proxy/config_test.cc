@@ -470,6 +470,105 @@ TEST_F(ConfigFileTest, BadRules) {
   }
 }
 
+TEST_F(ConfigFileTest, DatabasesAndUsers) {
+  const Config config = Loaded(File(R"(
+upstream = "postgres://u@db/shop"
+default_pool_size = 7
+max_user_connections = 9
+[databases.shop]
+pool_mode = "session"
+pool_size = 3
+min_pool_size = 2
+reserve_pool_size = 1
+max_db_connections = 5
+max_db_client_connections = 4
+[databases."with.dot"]
+pool_size = 1
+[users.report]
+pool_mode = "statement"
+max_user_connections = 2
+)"));
+  using pool::PoolMode;
+  EXPECT_EQ(config.LimitsOf("shop", "web"), (pool::PoolLimits{.mode = PoolMode::kSession,
+                                                              .pool_size = 3,
+                                                              .min_pool_size = 2,
+                                                              .reserve_pool_size = 1,
+                                                              .max_db_connections = 5,
+                                                              .max_user_connections = 9,
+                                                              .max_db_client_connections = 4}));
+  EXPECT_EQ(config.LimitsOf("shop", "report").mode, PoolMode::kStatement);
+  EXPECT_EQ(config.LimitsOf("shop", "report").max_user_connections, 2u);
+  EXPECT_EQ(config.LimitsOf("other", "web").pool_size, 7u);
+  EXPECT_EQ(config.LimitsOf("other", "web").mode, PoolMode::kTransaction);
+  EXPECT_EQ(config.LimitsOf("with.dot", "web").pool_size, 1u);
+}
+
+TEST_F(ConfigFileTest, BadDatabasesAndUsers) {
+  const std::string upstream = "upstream = \"postgres://u@db/shop\"\n";
+  const std::pair<std::string, std::string> cases[] = {
+      {"[databases.shop]\npool_mode = \"sometimes\"",
+       ":3: databases.shop.pool_mode: expected \"session\", \"transaction\" or \"statement\", got "
+       "\"sometimes\""},
+      {"[databases.shop]\npool_size = 0",
+       ":3: databases.shop.pool_size: expected between 1 and 1000000, got \"0\""},
+      {"[databases.shop]\nmin_pool_size = \"2\"",
+       ":3: databases.shop.min_pool_size: expected a whole number"},
+      {"[databases.shop]\nhost = \"x\"", ":3: databases.shop.host: unknown key of a database"},
+      {"[users.web]\npool_size = 3", ":3: users.web.pool_size: unknown key of a user"},
+      {"[databases]\nshop = 1", ":3: databases.shop: expected tables, each under [databases.NAME]"},
+      {"users = 1", ":2: users: expected tables, each under [users.NAME]"},
+  };
+  for (const auto& [text, expected] : cases) {
+    EXPECT_NE(Refusal(File(upstream + text)).find(path_ + expected), std::string::npos)
+        << Refusal(File(upstream + text));
+  }
+}
+
+TEST_F(ConfigFileTest, OneSettingOfARunningConfiguration) {
+  const Config running = Loaded(File("upstream = \"postgres://u@db/shop\"\nttl = 30\n"));
+  const Result<Config> changed = WithSetting(running, "max_server_logins", "3");
+  ASSERT_TRUE(changed.ok());
+  EXPECT_EQ(changed->max_server_logins, 3u);
+  EXPECT_EQ(changed->ttl, seconds(30));
+  const Result<Config> again = WithSetting(*changed, "ttl", "2min");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->max_server_logins, 3u);
+  EXPECT_EQ(again->ttl, minutes(2));
+  EXPECT_EQ(WithSetting(running, "max_server_logins", "0").error().message,
+            "max_server_logins: expected between 1 and 1000000, got \"0\"");
+  EXPECT_EQ(WithSetting(running, "listen", "x:1").error().message,
+            "listen: cannot be changed while pgsidecar runs");
+  EXPECT_FALSE(WithSetting(running, "nonsense", "1").ok());
+}
+
+TEST(ConfigTest, WhatIsReadAtTheStartStays) {
+  const Config running = With({"--cache-bytes=1MB", "--listen=a:1"});
+  Config loaded = Loaded({"--upstream=postgres://u:other@db:5432/shop", "--cache-bytes=64MB",
+                          "--listen=b:2", "--ttl=7s"});
+  EXPECT_EQ(KeepStartSettings(running, loaded),
+            (std::vector<std::string>{"listen", "cache_bytes"}));
+  EXPECT_EQ(loaded.cache_bytes, size_t{1} << 20);
+  EXPECT_EQ(loaded.cache_entry_bytes, size_t{1} << 20);
+  EXPECT_EQ(loaded.listen, running.listen);
+  EXPECT_EQ(loaded.ttl, seconds(7));
+  EXPECT_EQ(loaded.upstream.password, "other");
+  loaded = Loaded({"--upstream=postgres://u@elsewhere:5432/shop"});
+  KeepStartSettings(running, loaded);
+  EXPECT_EQ(loaded.upstream, running.upstream);
+}
+
+TEST(ConfigTest, PoolModesAndFileModes) {
+  EXPECT_EQ(With({"--pool-mode=session"}).pool_mode, pool::PoolMode::kSession);
+  EXPECT_EQ(With({"--unix-socket-mode=0750"}).unix_socket_mode, 0750u);
+  EXPECT_EQ(RefusalWith({"--pool-mode=auto"}),
+            "--pool-mode: expected session, transaction or statement, got \"auto\"");
+  for (const char* wrong : {"rwx", "0800", "1777"}) {
+    EXPECT_NE(RefusalWith({"--unix-socket-mode=" + std::string(wrong)}).find("octal"),
+              std::string::npos)
+        << wrong;
+  }
+}
+
 TEST_F(ConfigFileTest, FileIsBelowEnvironmentAndFlags) {
   const std::string toml = "ttl = '1s'\nsweep_interval = '2s'\ndrain_timeout = '3s'\n";
   const Config config = Loaded(File(toml, {kUpstreamFlag, "--ttl=4s"}),
@@ -504,6 +603,10 @@ TEST_F(ConfigFileTest, ErrorsNameFileLineKeyAndWhatWasExpected) {
   EXPECT_TRUE(syntax.starts_with(path_ + ":1: expected TOML: ")) << syntax;
   const std::string twice = Refusal(File("ttl = 1\nttl = 2\n", {kUpstreamFlag}));
   EXPECT_TRUE(twice.starts_with(path_ + ":2: expected TOML: ")) << twice;
+}
+
+TEST_F(ConfigFileTest, AnEmptyFileSaysNothing) {
+  EXPECT_EQ(Loaded(File("", {kUpstreamFlag})).ttl, minutes(5));
 }
 
 TEST(ConfigTest, UnreadableFile) {

@@ -421,6 +421,10 @@ void FakeBackend::Finish(const Outcome& outcome) {
 }
 
 bool FakeBackend::HandleOwnQuery(std::string_view sql) {
+  if (sql == ";") {
+    Empty(backend::kEmptyQueryResponse);
+    return true;
+  }
   const std::string& poll = catalog::PollQuery({});
   const std::string_view poll_start = std::string_view(poll).substr(0, 200);
   if (sql == catalog::LoadQuery()) {
