@@ -189,8 +189,10 @@ class Running:
                 self._process.communicate()
                 return {"error": f"not done within {seconds} s"}
             said, errors = self._process.communicate()
-            if self._process.returncode != 0:
-                found = re.findall(r"(?:ERROR|FATAL): .*", errors) or [errors.strip()[-200:]]
+            # It goes on behind a PREPARE that has failed, and luck may have the statement there.
+            found = re.findall(r"(?:ERROR|FATAL): .*", errors)
+            if found or self._process.returncode != 0:
+                found = found or [errors.strip()[-200:]]
                 return {"error": collections.Counter(found).most_common(1)[0][0]}
             latencies = [took for _, took in self.transactions()]
             result = {
@@ -213,6 +215,7 @@ def measure_once(server, target, workload, options):
     # a server connection which others wait for.
     threads = 2 if protocol == "simple" else options.clients
     before = figures_of(target)
+    started = time.monotonic()
     result = Running(server, target, (
         "-b", script, "-M", protocol, "-c", str(options.clients), "-j", str(threads),
         "-t", str(max(1, round(transactions * options.length))))).finish(options.timeout)
@@ -221,11 +224,16 @@ def measure_once(server, target, workload, options):
     for name in ("server_us", "proxy_us"):
         if name in result:
             result[name] /= statements
+    elapsed = time.monotonic() - started
     after = figures_of(target)
     moved = {name: after[name] - before[name] for name in after if after[name] != before[name]}
     if after:
         result["hit_percent"] = 100 * moved.get("hits_total", 0) / max(
             1, moved.get("requests_total", 0))
+        result["audits_per_1000"] = 1000 * moved.get("audits_total", 0) / max(
+            1, moved.get("requests_total", 0))
+        result["pinned_percent"] = moved.get("pinned_microseconds_total", 0) / 1e4 / (
+            elapsed * options.clients)
         result["pool"] = {name: value for name, value in moved.items() if POOL_FIGURE.search(name)}
     return result
 
@@ -397,15 +405,16 @@ def number(value, digits):
 def show(results):
     if "pooling" in results:
         print(f"\n{'script':<13}{'protocol':<10}{'way':<24}{'logins ms':>10}{'tps':>9}{'p50 ms':>9}{'p99 ms':>10}"
-              f"{'proxy us/q':>12}{'server us/q':>13}{'hits %':>8}")
+              f"{'proxy us/q':>12}{'server us/q':>13}{'hits %':>8}{'pinned %':>10}{'audits/1000':>13}")
     for run in results.get("pooling", ()):
         print(f"{run['script']:<13}{run['protocol']:<10}{run['way']:<24}", end="")
         if "error" in run:
             print(f"  fails: {run['error']}")
             continue
         print(f"{run['connect_ms']:>10.0f}{run['tps']:>9.0f}{run['p50_ms']:>9.1f}{run['p99_ms']:>10.1f}"
-              f"{number(run.get('proxy_us'), 1):>12}{run['server_us']:>13.1f}"
-              f"{number(run.get('hit_percent'), 1):>8}")
+              f"{number(run.get('proxy_us'), 1):>12}{number(run.get('server_us'), 1):>13}"
+              f"{number(run.get('hit_percent'), 1):>8}{number(run.get('pinned_percent'), 2):>10}"
+              f"{number(run.get('audits_per_1000'), 2):>13}")
     for run in results.get("pooling", ()):
         if run.get("pool"):
             print(f"{run['script']} {run['protocol']}, {run['way']}: " + ", ".join(

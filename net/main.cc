@@ -2,6 +2,8 @@
 // statement.
 
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <functional>
@@ -37,6 +39,16 @@ std::map<std::string, std::string> Environment() {
   return variables;
 }
 
+// Memory holds passwords: no core dump of it, and nobody but root reads it. A sanitizer's leak
+// check would be locked out, too.
+void KeepMemoryPrivate() {
+#if !defined(__SANITIZE_ADDRESS__)
+  const rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
 int Refuse(const Error& error) {
   std::fprintf(stderr, "pgsidecar: %s%s%s\n", error.message.c_str(),
                error.detail.empty() ? "" : ": ", error.detail.c_str());
@@ -56,6 +68,7 @@ int RunOnLargeStack(std::function<int()> task) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  KeepMemoryPrivate();
   if (pgsidecar::net::AsksToExplain(argc, argv)) {
     signal(SIGPIPE, SIG_IGN);
     return RunOnLargeStack([&] { return pgsidecar::net::RunExplain(argc, argv, Environment()); });

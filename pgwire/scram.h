@@ -1,7 +1,7 @@
 // The client's side of SASL: SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, which is bound to the server's
 // certificate by tls-server-end-point (RFC 5802, RFC 7677, RFC 5929), and the older password
-// answers. Used for the proxy's own connections to the server; a client's exchange
-// is relayed and never passes through here.
+// answers. Used for the proxy's own connections to the server; a client's exchange is relayed, or
+// judged by pgwire/scram_server.h.
 //
 // Passwords are used byte for byte. For ASCII this is what SASLprep (RFC 4013) yields; a password
 // beyond ASCII works if it is already in the normal form that SASLprep would give it, since
@@ -11,17 +11,19 @@
 #define PGSIDECAR_PGWIRE_SCRAM_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "base/secret.h"
+#include "pgwire/scram_keys.h"
 
 namespace pgsidecar::pgwire {
 
 inline constexpr std::string_view kScramSha256 = "SCRAM-SHA-256";
 inline constexpr std::string_view kScramSha256Plus = "SCRAM-SHA-256-PLUS";
-// A server that asks for more iterations than this is refused rather than obeyed.
-inline constexpr uint32_t kMaxScramIterations = 1000000;
+inline constexpr std::string_view kTlsServerEndPoint = "tls-server-end-point";
 
 // What the client says of channel binding, in its gs2 header.
 struct ScramBinding {
@@ -40,8 +42,11 @@ class ScramClient {
  public:
   // `nonce` is printable ASCII without commas, at least 18 characters of fresh randomness.
   // PostgreSQL ignores the user of a SCRAM message and takes the startup packet's: leave it empty.
-  ScramClient(std::string password, std::string nonce, std::string_view user = "",
+  ScramClient(std::string_view password, std::string nonce, std::string_view user = "",
               ScramBinding binding = {});
+  // With the keys instead of the password. 28P01 from ClientFinal if they are of another verifier
+  // than the server's.
+  ScramClient(ScramKeys keys, std::string nonce, ScramBinding binding = {});
 
   std::string ClientFirst() const;
   // Costs as much processor time as the server's iteration count asks for: about a millisecond at
@@ -50,7 +55,8 @@ class ScramClient {
   Result<bool> CheckServerFinal(std::string_view server_final) const;
 
  private:
-  std::string password_;
+  SecretString password_;
+  std::optional<ScramKeys> keys_;
   std::string nonce_;
   std::string client_first_bare_;
   ScramBinding binding_;
@@ -60,8 +66,12 @@ class ScramClient {
 // 24 characters of fresh randomness for a nonce.
 std::string MakeScramNonce();
 
-// The answer to AuthenticationMD5Password: "md5" + md5(md5(password + user) + salt). Empty if
-// libcrypto has no MD5 (FIPS mode); the server then refuses the login.
+// What pg_authid.rolpassword holds under md5: "md5" + md5(password + user). Empty, here and below,
+// if libcrypto has no MD5 (FIPS mode); the login is then refused.
+std::string Md5Secret(std::string_view user, std::string_view password);
+// The answer to AuthenticationMD5Password: "md5" + md5(md5(password + user) + salt); from what is
+// stored, or from the password.
+std::string Md5Answer(std::string_view secret, std::string_view salt);
 std::string Md5Password(std::string_view user, std::string_view password, std::string_view salt);
 
 }  // namespace pgsidecar::pgwire

@@ -25,76 +25,92 @@ bool Offers(std::string_view mechanisms, std::string_view wanted) {
 
 }  // namespace
 
-OwnLogin::OwnLogin(pgwire::StartupMessage startup, std::string password,
-                   const TransportSecurity& transport, ChannelBinding binding)
-    : startup_(std::move(startup)),
-      password_(std::move(password)),
-      encrypted_(transport.encrypted),
-      endpoint_hash_(transport.endpoint_hash),
-      binding_(binding) {}
+OwnLogin::OwnLogin(pgwire::StartupMessage startup, LoginSecret secret, LoginPolicy policy)
+    : startup_(std::move(startup)), secret_(std::move(secret)), policy_(std::move(policy)) {}
 
 void OwnLogin::Start(Outbox& out) const {
   out.Emit([&](std::string& to) { startup_.Encode(to); });
 }
 
-Result<bool> OwnLogin::OnAuthentication(std::string_view body, Outbox& out) {
+Error OwnLogin::NoSecret() const {
+  const std::string* user = startup_.Find("user");
+  return {"28P01",
+          "the server asks for the password of user \"" + (user ? *user : "") +
+              "\", which the proxy does not know",
+          secret_.empty() ? "" : "What it has answers other methods only.", ""};
+}
+
+Result<bool> OwnLogin::OnAuthentication(std::string_view body, const TransportSecurity& transport,
+                                        Outbox& out) {
   const Result<pgwire::Authentication> message = pgwire::Authentication::Decode(body);
   if (!message.ok()) return message.error();
-  using Request = pgwire::AuthenticationRequest;
-  const bool is_sasl = message->request == Request::kSasl ||
-                       message->request == Request::kSaslContinue ||
-                       message->request == Request::kSaslFinal;
-  if (binding_ == ChannelBinding::kRequire &&
-      (message->request == Request::kOk ? !scram_ : !is_sasl)) {
+  const bool challenged = std::exchange(challenged_, true);
+  const bool is_private = transport.encrypted || policy_.local_server;
+  if (const auto refused = policy_.require.Check(message->request, challenged, is_private)) {
+    return *refused;
+  }
+  const bool is_sasl = message->request == pgwire::AuthenticationRequest::kSasl ||
+                       message->request == pgwire::AuthenticationRequest::kSaslContinue ||
+                       message->request == pgwire::AuthenticationRequest::kSaslFinal;
+  const bool is_ok = message->request == pgwire::AuthenticationRequest::kOk;
+  if (policy_.binding == ChannelBinding::kRequire && (is_ok ? !scram_ : !is_sasl)) {
     return Error{
         "28000",
         "channel binding required, but server authenticated client without channel binding", "",
         ""};
   }
-  if (message->request == Request::kOk) {
-    if (!scram_ || scram_verified_) return true;
-    return Error{"28000", "the server ended the SCRAM exchange without proving itself", "", ""};
-  }
-  if (password_.empty()) {
-    return Error{"28P01", "the server asks for a password and the upstream URL has none", "", ""};
-  }
-  switch (message->request) {
+  return Answer(*message, transport, out);
+}
+
+Result<bool> OwnLogin::Answer(const pgwire::Authentication& message,
+                              const TransportSecurity& transport, Outbox& out) {
+  using Request = pgwire::AuthenticationRequest;
+  switch (message.request) {
+    case Request::kOk:
+      if (!scram_ || scram_verified_) return true;
+      return Error{"28000", "the server ended the SCRAM exchange without proving itself", "", ""};
     case Request::kCleartextPassword:
-      SendPassword(out, password_);
+      if (secret_.password.empty()) return NoSecret();
+      SendPassword(out, secret_.password.view());
       return true;
     case Request::kMd5Password: {
       const std::string* user = startup_.Find("user");
-      SendPassword(out, pgwire::Md5Password(user ? *user : "", password_, message->data));
+      const std::string secret =
+          secret_.password.empty() ? std::string(secret_.md5.view())
+                                   : pgwire::Md5Secret(user ? *user : "", secret_.password.view());
+      if (secret.empty()) return NoSecret();
+      SendPassword(out, pgwire::Md5Answer(secret, message.data));
       return true;
     }
     case Request::kSasl:
-      return OnSasl(message->data, out);
+      return OnSasl(message.data, transport, out);
     case Request::kSaslContinue: {
       if (!scram_) return Error{"28000", "unexpected SASL challenge from the server", "", ""};
-      const Result<std::string> answer = scram_->ClientFinal(message->data);
+      const Result<std::string> answer = scram_->ClientFinal(message.data);
       if (!answer.ok()) return answer.error();
       out.Emit([&](std::string& to) { pgwire::SaslResponse{*answer}.Encode(to); });
       return true;
     }
     case Request::kSaslFinal: {
       if (!scram_) return Error{"28000", "unexpected SASL outcome from the server", "", ""};
-      Result<bool> verified = scram_->CheckServerFinal(message->data);
+      Result<bool> verified = scram_->CheckServerFinal(message.data);
       scram_verified_ = verified.ok();
       return verified;
     }
     default:
       return Error{"28000",
                    "the server asks for an authentication method that is not supported: " +
-                       std::to_string(static_cast<uint32_t>(message->request)),
+                       std::to_string(static_cast<uint32_t>(message.request)),
                    "", ""};
   }
 }
 
-Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, Outbox& out) {
-  const bool can_bind =
-      encrypted_ && !endpoint_hash_.empty() && binding_ != ChannelBinding::kDisable;
+Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, const TransportSecurity& transport,
+                              Outbox& out) {
+  const bool can_bind = transport.encrypted && !transport.endpoint_hash.empty() &&
+                        policy_.binding != ChannelBinding::kDisable;
   const bool binds = can_bind && Offers(mechanisms, pgwire::kScramSha256Plus);
-  if (!binds && binding_ == ChannelBinding::kRequire) {
+  if (!binds && policy_.binding == ChannelBinding::kRequire) {
     return Error{"28000",
                  "channel binding is required, but server did not offer an authentication method "
                  "that supports channel binding",
@@ -106,16 +122,20 @@ Result<bool> OwnLogin::OnSasl(std::string_view mechanisms, Outbox& out) {
   }
   pgwire::ScramBinding binding;
   if (binds) {
-    binding = {pgwire::ScramBinding::Flag::kBound, endpoint_hash_};
+    binding = {pgwire::ScramBinding::Flag::kBound, transport.endpoint_hash};
   } else if (can_bind) {
     binding.flag = pgwire::ScramBinding::Flag::kOffered;
   }
-  scram_.emplace(password_, pgwire::MakeScramNonce(), "", std::move(binding));
+  if (!secret_.password.empty()) {
+    scram_.emplace(secret_.password.view(), pgwire::MakeScramNonce(), "", std::move(binding));
+  } else if (secret_.scram) {
+    scram_.emplace(*secret_.scram, pgwire::MakeScramNonce(), std::move(binding));
+  } else {
+    return NoSecret();
+  }
   const std::string first = scram_->ClientFirst();
-  out.Emit([&](std::string& to) {
-    pgwire::SaslInitialResponse{binds ? pgwire::kScramSha256Plus : pgwire::kScramSha256, first}
-        .Encode(to);
-  });
+  const std::string_view mechanism = binds ? pgwire::kScramSha256Plus : pgwire::kScramSha256;
+  out.Emit([&](std::string& to) { pgwire::SaslInitialResponse{mechanism, first}.Encode(to); });
   return true;
 }
 

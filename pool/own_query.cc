@@ -17,13 +17,31 @@ Error ReadServerError(std::string_view body) {
                std::string(fields->Find('H'))};
 }
 
-void OwnQuery::Start(Outbox& out, std::string_view sql, OnRow on_row, OnDone on_done) {
+void OwnQuery::Begin(OnRow on_row, OnDone on_done) {
   running_ = true;
   result_sets_ = 0;
   error_.reset();
   on_row_ = std::move(on_row);
   on_done_ = std::move(on_done);
+}
+
+void OwnQuery::Start(Outbox& out, std::string_view sql, OnRow on_row, OnDone on_done) {
+  Begin(std::move(on_row), std::move(on_done));
   out.Emit([&](std::string& to) { pgwire::Query{sql}.Encode(to); });
+}
+
+void OwnQuery::StartWith(Outbox& out, std::string_view sql, std::string_view value, OnRow on_row,
+                         OnDone on_done) {
+  Begin(std::move(on_row), std::move(on_done));
+  out.Emit([&](std::string& to) {
+    pgwire::Parse{"", sql, {}}.Encode(to);
+    pgwire::Bind bind;
+    bind.values = {value};
+    bind.Encode(to);
+    pgwire::Describe{'P', ""}.Encode(to);
+    pgwire::Execute{"", 0}.Encode(to);
+    pgwire::EncodeEmpty(to, pgwire::frontend_type::kSync);
+  });
 }
 
 Result<bool> OwnQuery::OnMessage(char type, std::string_view body,
@@ -48,6 +66,9 @@ Result<bool> OwnQuery::OnMessage(char type, std::string_view body,
       Finish(error_ ? &*error_ : nullptr);
       return true;
     }
+    case backend::kParseComplete:
+    case backend::kBindComplete:
+    case backend::kNoData:
     case backend::kCommandComplete:
     case backend::kEmptyQueryResponse:
     case backend::kNoticeResponse:

@@ -1,5 +1,6 @@
-// A query of the proxy's own on a server connection: one simple Query message and the rows of its
-// answer, for the probe after a login, the catalog, and the clean-up of a connection.
+// A query of the proxy's own on a server connection: one simple Query message, or a statement with
+// one parameter in the extended protocol, and the rows of its answer; for the probe after a login,
+// the catalog, auth_query, and the clean-up of a connection.
 
 #ifndef PGSIDECAR_POOL_OWN_QUERY_H_
 #define PGSIDECAR_POOL_OWN_QUERY_H_
@@ -25,16 +26,20 @@ class OwnQuery {
   using OnDone = std::function<void(const Error* error)>;
 
   void Start(Outbox& out, std::string_view sql, OnRow on_row, OnDone on_done);
+  // The same of one statement, $1 of which is `value`, by the unnamed statement and portal.
+  void StartWith(Outbox& out, std::string_view sql, std::string_view value, OnRow on_row,
+                 OnDone on_done);
   bool running() const { return running_; }
 
   // A whole backend message of the answer. `status` is set at ReadyForQuery, which ends the query
-  // and calls OnDone. Fails if the message cannot be part of an answer to a simple Query.
+  // and calls OnDone. Fails if the message cannot be part of an answer.
   Result<bool> OnMessage(char type, std::string_view body, pgwire::TransactionStatus* status);
 
   // The connection is lost: OnDone is told so.
   void Fail(const Error& error);
 
  private:
+  void Begin(OnRow on_row, OnDone on_done);
   void Finish(const Error* error);
 
   bool running_ = false;

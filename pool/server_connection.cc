@@ -69,8 +69,8 @@ void ServerConnection::MoveTo(ServerState state) {
   lived_ |= state == ServerState::kIdle || state == ServerState::kLeased;
 }
 
-void ServerConnection::StartOwnLogin(std::string password, ChannelBinding binding) {
-  login_.emplace(startup_, std::move(password), transport, binding);
+void ServerConnection::StartOwnLogin(LoginSecret secret, LoginPolicy policy) {
+  login_.emplace(startup_, std::move(secret), std::move(policy));
   login_->Start(out);
 }
 
@@ -79,6 +79,14 @@ void ServerConnection::StartQuery(std::string_view sql, OwnQuery::OnRow on_row,
   assert(!query_.running());
   query_.Start(out, sql, std::move(on_row), std::move(on_done));
   // A simple Query takes the unnamed statement with it.
+  unnamed_client = 0;
+  unnamed_statement = 0;
+}
+
+void ServerConnection::StartQueryWith(std::string_view sql, std::string_view value,
+                                      OwnQuery::OnRow on_row, OwnQuery::OnDone on_done) {
+  assert(!query_.running());
+  query_.StartWith(out, sql, value, std::move(on_row), std::move(on_done));
   unnamed_client = 0;
   unnamed_statement = 0;
 }
@@ -138,7 +146,7 @@ ServerConnection::Event ServerConnection::OnMessage(char type, std::string_view 
 ServerConnection::Event ServerConnection::OnLoginMessage(char type, std::string_view body) {
   switch (type) {
     case backend::kAuthentication: {
-      const Result<bool> answered = login_->OnAuthentication(body, out);
+      const Result<bool> answered = login_->OnAuthentication(body, transport, out);
       return answered.ok() ? Event::kNone : Fail(answered.error());
     }
     case backend::kBackendKeyData: {

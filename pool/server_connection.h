@@ -94,12 +94,14 @@ class ServerConnection {
 
   // Opens an own login once the socket is connected and `transport` known. A relayed one is sent by
   // its session.
-  void StartOwnLogin(std::string password, ChannelBinding binding = ChannelBinding::kPrefer);
+  void StartOwnLogin(LoginSecret secret, LoginPolicy policy = {});
   // Gives the session other settings; then `label` says so, or `replay_error` why not. REQUIRES: as
   // for a query of one's own, and CanBecome.
   void StartReplay(SharedLabel wanted);
   // REQUIRES: nothing else is running on the connection.
   void StartQuery(std::string_view sql, OwnQuery::OnRow on_row, OwnQuery::OnDone on_done);
+  void StartQueryWith(std::string_view sql, std::string_view value, OwnQuery::OnRow on_row,
+                      OwnQuery::OnDone on_done);
   bool querying() const { return query_.running(); }
 
   // Bytes that belong to no session: of an own login, an own query, or unasked in the pool. May

@@ -282,7 +282,14 @@ std::optional<Error> CheckTogether(Config& config, const Givens& givens) {
     if (auto error = CheckEntryBytes(name, field, config, givens)) return error;
   }
   if (auto error = CheckClientTls(config, givens)) return error;
-  return CheckAddresses(config, givens);
+  if (auto error = CheckAddresses(config, givens)) return error;
+  auto auth = std::make_shared<AuthSettings>();
+  const auto given = [&givens](std::string_view name) { return !givens[IndexOf(name)].empty(); };
+  if (const auto wrong = ReadAuthSettings(config, given, auth.get())) {
+    return At(OriginOf(wrong->setting, givens), wrong->error);
+  }
+  config.auth = std::move(auth);
+  return std::nullopt;
 }
 
 Result<Config> Apply(ConfigSource source) {

@@ -23,6 +23,7 @@
 #include "base/result.h"
 #include "base/transport.h"
 #include "pool/limits.h"
+#include "proxy/auth_settings.h"
 #include "proxy/cache_policy.h"
 #include "proxy/pool_settings.h"
 #include "proxy/rules.h"
@@ -53,9 +54,27 @@ struct Config {
   std::optional<ListenAddress> http_listen;  // for health, metrics and statistics
   uint32_t workers = 1;                      // event loops; 0: one a processor
   // Whether a server that lets a client in without a challenge is believed on a listener that
-  // others than this machine reach. Such a server's pg_hba trusts the proxy's address, not the
-  // client's.
+  // others than this machine reach (such a server's pg_hba trusts the proxy's address, not the
+  // client's), and whether `trust` holds there.
   bool accept_unauthenticated = false;
+
+  // How clients are judged, and what the proxy agrees to at the server.
+  std::string auth_type = "passthrough";
+  std::string auth_file;
+  std::string auth_hba_file;
+  // One row of name and secret of user $1; whoever asks needs to read pg_shadow.
+  std::string auth_query =
+      "SELECT usename, CASE WHEN valuntil < now() THEN NULL ELSE passwd END FROM pg_shadow"
+      " WHERE usename = $1";
+  std::string auth_user;  // empty: the upstream's
+  Duration auth_query_ttl = std::chrono::seconds(5);
+  std::string require_auth;       // empty: the upstream URL's
+  bool accept_cleartext = false;  // a client's password in clear over a network without TLS
+  std::string admin_users;        // of the console
+  std::string stats_users;
+  uint32_t max_client_logins = 5000;  // under way at once
+  // What all this comes to, its files read.
+  std::shared_ptr<const AuthSettings> auth = std::make_shared<const AuthSettings>();
 
   // TLS to clients, in PgBouncer's names. Without a certificate there is none.
   TlsMode client_tls_sslmode = TlsMode::kDisable;  // kPrefer if nobody says, and a certificate is

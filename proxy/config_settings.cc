@@ -11,6 +11,9 @@ constexpr std::array<std::string_view, 2> kSequenceWays = {"affinity", "pin"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 constexpr std::array<std::string_view, 2> kTlsProtocols = {"TLSv1.2", "TLSv1.3"};
 
+constexpr std::array<std::string_view, 7> kAuthTypes = {
+    "passthrough", "scram-sha-256", "md5", "plain", "cert", "trust", "hba"};
+
 constexpr int64_t kMillisecond = 1000;
 constexpr int64_t kKilobyte = 1024;
 
@@ -33,7 +36,28 @@ constexpr std::array kSettings = std::to_array<Setting>({
     AtStart({"workers", &Config::workers, "event loops, a thread each; 0: as many as processors", 0,
              kMaxWorkers}),
     {"accept_unauthenticated", &Config::accept_unauthenticated,
-     "let clients of other machines in when the server asks them for nothing"},
+     "let clients of other machines in when the server, or auth_type trust, asks them for nothing"},
+    {"auth_type", Choice{&Config::auth_type, kAuthTypes},
+     "who judges a login: passthrough (the server), or the proxy by scram-sha-256, md5, plain, "
+     "cert, "
+     "trust or the rules of hba"},
+    {"auth_file", &Config::auth_file,
+     "users and their passwords or verifiers, in PgBouncer's format"},
+    {"auth_hba_file", &Config::auth_hba_file, "rules for auth_type hba, in pg_hba.conf's format"},
+    {"auth_query", &Config::auth_query,
+     "asks the server for name and password of user $1; without auth_file, or if given; empty: "
+     "never"},
+    {"auth_user", &Config::auth_user, "as whom auth_query is run; the upstream's user by default"},
+    {"auth_query_ttl", &Config::auth_query_ttl, "how long an answer of auth_query is remembered"},
+    {"require_auth", &Config::require_auth,
+     "what the server may ask for, as in libpq: password, md5, scram-sha-256, none, or !..."},
+    {"accept_cleartext", &Config::accept_cleartext,
+     "take clients' passwords in clear over a network without TLS"},
+    {"admin_users", &Config::admin_users,
+     "who may use the console, with commas; local connections if nobody is named"},
+    {"stats_users", &Config::stats_users, "who may only look at it"},
+    {"max_client_logins", &Config::max_client_logins, "client logins under way at once", 1,
+     1'000'000},
     {"client_tls_sslmode", &Config::client_tls_sslmode,
      "TLS to clients: disable, allow, prefer, require, verify-ca or verify-full; prefer if a "
      "certificate is given"},

@@ -29,7 +29,11 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
   const Statistics& s = hub.statistics();
   return {
       {"client_connections_total", "Client connections accepted", true, s.client_connections},
-      {"client_logins_total", "Clients that the server let in", true, s.client_logins},
+      {"client_logins_total", "Clients that were let in", true, s.client_logins},
+      {"client_login_failures_total", "Clients that the proxy judged and refused", true,
+       s.login_failures},
+      {"client_logins_under_way", "Clients that are not let in yet", false, hub.logins_under_way()},
+      {"auth_queries_total", "Users whom auth_query has been run for", true, hub.auth_queries()},
       {"client_tls_handshakes_total", "TLS handshakes with clients", true, s.client_tls_handshakes},
       {"client_tls_resumptions_total", "Of these, on an earlier session", true,
        s.client_tls_resumptions},
@@ -333,15 +337,29 @@ std::string Normalize(std::string_view sql) {
   return words;
 }
 
+// What others have asked is no affair of a user who is not an admin.
+void HideTexts(LocalAnswer& answer) {
+  for (size_t i = 0; i < answer.columns.size(); ++i) {
+    if (answer.columns[i] != "query") continue;
+    for (Row& row : answer.rows) row[i].reset();
+  }
+}
+
 }  // namespace
 
-ConsoleOutcome RunConsole(Hub& hub, std::string_view sql, TimePoint now) {
+ConsoleOutcome RunConsole(Hub& hub, std::string_view sql, bool admin, TimePoint now) {
   const std::string words = Normalize(sql);
   ConsoleOutcome outcome;
   if (words.empty()) return outcome;
   for (const NamedCommand& command : kCommands) {
     if (words != command.words) continue;
+    if (!admin && !command.words.starts_with("SHOW ")) break;
     outcome.answer = command.run(hub, now);
+    if (!admin) HideTexts(outcome.answer);
+    return outcome;
+  }
+  if (!admin && !words.starts_with("SHOW ")) {
+    outcome.answer.error = Error{"42501", "permission denied: admin_users only", "", ""};
     return outcome;
   }
   if (auto command = RunCommand(hub, sql, now)) return *std::move(command);

@@ -21,8 +21,9 @@ struct ConsoleOutcome {
   std::function<bool(const Hub& hub)> until{};
 };
 
-// Runs one console command, of those that SHOW HELP lists. 42601 for anything else.
-ConsoleOutcome RunConsole(Hub& hub, std::string_view sql, TimePoint now);
+// Runs one console command, of those that SHOW HELP lists. 42601 for anything else. Who is not an
+// `admin` may only look, and sees no statement's text.
+ConsoleOutcome RunConsole(Hub& hub, std::string_view sql, bool admin, TimePoint now);
 
 // The same figures in Prometheus' text exposition format.
 std::string Metrics(const Hub& hub);

@@ -122,7 +122,13 @@ ClientId Hub::OnClientOpened(bool trusted_listener, std::string peer, TimePoint 
   raw->worker = worker;
   ++workers_[worker].clients;
   sessions_.emplace(id, std::move(session));
-  if (full) {
+  const bool busy = logins_.size() >= config_->max_client_logins;
+  logins_.insert(id);
+  if (busy && !full) {
+    raw->OnLoginFailed(
+        {"53300", "sorry, too many logins are under way", "max_client_logins is reached.", ""},
+        now);
+  } else if (full) {
     raw->OnLoginFailed(
         {"53300", "sorry, too many clients already", "max_client_connections is reached.", ""},
         now);
@@ -185,6 +191,7 @@ void Hub::SettleOne(Session* session, TimePoint now) {
     EndSession(session, now);
     return;
   }
+  if (session->state() == SessionState::kConsole) logins_.erase(session->id());
   if (session->server() != nullptr) TouchServer(*session->server());
   Touch(*session);
 }
@@ -204,6 +211,7 @@ void Hub::EndSession(Session* session, TimePoint now) {
   std::erase(waiting_logins_, session->id());
   --workers_[session->worker].clients;
   console_answers_.erase(session->id());
+  logins_.erase(session->id());
   pool::Pool* left = pool::HoldsCustom(session->label()) ? session->pool() : nullptr;
   sessions_.erase(session->id());
   if (left != nullptr) CloseUnwanted(left, now);
@@ -212,6 +220,10 @@ void Hub::EndSession(Session* session, TimePoint now) {
 void Hub::Perform(Session* session, Action action, TimePoint now) {
   switch (action) {
     case Action::kLogIn:
+      return LogIn(session, now);
+    case Action::kFindSecret:
+      return FindSecret(session, now);
+    case Action::kEnter:
       return LogIn(session, now);
     case Action::kProbe:
       return Probe(session->server(), now);
@@ -261,6 +273,7 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
 void Hub::OnTick(TimePoint now) {
   EndOverdue(now);
   TickWatches(now);
+  TickAuth(now);
   TrimPools(now);
   NextLogin(now);
   FeedPools(now);
@@ -268,6 +281,7 @@ void Hub::OnTick(TimePoint now) {
   if (now >= next_sweep_) {
     next_sweep_ = now + config_->sweep_interval;
     store_.Sweep(now);
+    TrimDoors();
   }
   std::vector<ClientId> ids;
   ids.reserve(sessions_.size());

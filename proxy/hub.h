@@ -32,6 +32,8 @@
 #include "pool/pool.h"
 #include "pool/prepared.h"
 #include "pool/server_connection.h"
+#include "proxy/auth_door.h"
+#include "proxy/auth_query.h"
 #include "proxy/config.h"
 #include "proxy/console.h"
 #include "proxy/database.h"
@@ -201,6 +203,8 @@ class Hub {
   static const std::string& UserOf(const pgwire::StartupMessage& startup);
   // As the server has it: the user's name if none is said.
   static const std::string& DatabaseOf(const pgwire::StartupMessage& startup);
+  size_t logins_under_way() const { return logins_.size(); }
+  uint64_t auth_queries() const { return auth_query_.asked(); }
   // Why the catalog of the upstream URL's database is not loaded; empty if nothing is wrong.
   const std::string& upstream_error() const { return watches_.front()->last_error(); }
   bool draining() const { return draining_; }
@@ -227,6 +231,25 @@ class Hub {
   void Perform(Session* session, Action action, TimePoint now);
   void EndSession(Session* session, TimePoint now);
   void KeepTransport(pool::ServerConnection* server, TransportSecurity transport);
+
+  // --- hub_auth.cc: logins that the proxy judges ---
+  void FindSecret(Session* session, TimePoint now);
+  pool::LoginSecret SecretFor(const std::string& user) const;
+  void StartOwnLogin(pool::ServerConnection* server);
+  void OnOwnLoginRefused(const pool::ServerConnection& server);
+  void TickAuth(TimePoint now);
+  void LeaveAuthQuery(TimePoint now);
+  void OnAuthQueryEvent(pool::ServerConnection::Event event, TimePoint now);
+  bool Enter(Session* session, TimePoint now);
+  void Knock(Session* session, TimePoint now);
+  bool HasDoor(const Session& session, TimePoint now) const;
+  bool IsOpen(const Door& door, TimePoint now) const;
+  void LetIn(Session* session, const Door& door, TimePoint now);
+  Door* DoorOf(const pool::ServerConnection& server);
+  void OnDoorProbed(Door* door, const pool::ServerConnection& server);
+  void OpenDoor(Door* door, TimePoint now);
+  void FailDoor(Door* door, const Error& error, TimePoint now);
+  void TrimDoors();
 
   void LogIn(Session* session, TimePoint now);
   void BeginReplication(Session* session, TimePoint now);
@@ -261,6 +284,7 @@ class Hub {
   // Known from now on, if it was not; watched from the next TickWatches on.
   Database* DatabaseNamed(const std::string& name);
   Watch* WatchOf(const pool::ServerConnection& server) const;
+  const Database* FindDatabase(const std::string& name) const;
   void TickWatches(TimePoint now);
   void LeaveUnusedDatabases(TimePoint now);
   void OnWatched(Watch* watch, TimePoint now);
@@ -318,6 +342,10 @@ class Hub {
   Orders orders_;
   std::map<ClientId, ConsoleOutcome> console_answers_;  // that wait
   Shutdown shutdown_ = Shutdown::kNo;
+  std::unordered_set<ClientId> logins_;  // under way
+  AuthQuery auth_query_;
+  std::map<std::string, Door> doors_;                          // by startup packet
+  std::unordered_map<std::string, pool::LoginSecret> gained_;  // by user, from clients' logins
   bool draining_ = false;
   TimePoint next_sweep_{};
 

@@ -131,9 +131,10 @@ bool Hub::AwaitsClose(std::string_view database) const {
 bool Hub::AnswerConsole(Session* session, TimePoint now) {
   auto pending = console_answers_.find(session->id());
   if (pending == console_answers_.end()) {
-    pending =
-        console_answers_.emplace(session->id(), RunConsole(*this, session->console_sql(), now))
-            .first;
+    pending = console_answers_
+                  .emplace(session->id(),
+                           RunConsole(*this, session->console_sql(), session->console_admin(), now))
+                  .first;
   }
   if (pending->second.until && !pending->second.until(*this)) return false;
   const LocalAnswer answer = std::move(pending->second.answer);

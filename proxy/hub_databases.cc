@@ -23,6 +23,12 @@ Database* Hub::DatabaseNamed(const std::string& name) {
   return databases_.back().get();
 }
 
+const Database* Hub::FindDatabase(const std::string& name) const {
+  const auto found = std::find_if(databases_.begin(), databases_.end(),
+                                  [&](const auto& each) { return each->name() == name; });
+  return found == databases_.end() ? nullptr : found->get();
+}
+
 Watch* Hub::WatchOf(const ServerConnection& server) const {
   for (const auto& watch : watches_) {
     if (watch->server() == &server) return watch.get();
@@ -53,6 +59,7 @@ void Hub::TickWatches(TimePoint now) {
 // DROP DATABASE, ALTER DATABASE ... RENAME and CREATE DATABASE ... TEMPLATE want nobody to be
 // connected there; what no client uses is left before they run.
 void Hub::LeaveUnusedDatabases(TimePoint now) {
+  LeaveAuthQuery(now);
   for (size_t i = 0; i < databases_.size(); ++i) {
     if (databases_[i]->clients > 0) continue;
     for (const auto& [key, pool] : pools_) {

@@ -80,6 +80,7 @@ bool Hub::MayLogIn(TimePoint now) const {
 // Logins that wait, in their order, as far as there is room for them; then pools that wait.
 void Hub::NextLogin(TimePoint now) {
   std::set<std::pair<std::string_view, std::string_view>> full;
+  std::vector<ClientId> may_enter;  // by a door that another's login has opened, or will
   bool open = !waiting_logins_.empty() && MayLogIn(now);
   for (auto it = waiting_logins_.begin(); open && it != waiting_logins_.end();) {
     Session* session = FindSession(*it);
@@ -92,10 +93,19 @@ void Hub::NextLogin(TimePoint now) {
         ++it;
         continue;
       }
-      OpenServer(startup, session->worker, now)->client = session->id();
+      if (!session->judged()) {
+        OpenServer(startup, session->worker, now)->client = session->id();
+      } else if (HasDoor(*session, now)) {
+        may_enter.push_back(session->id());
+      } else {
+        Knock(session, now);
+      }
       open = MayLogIn(now);
     }
     it = waiting_logins_.erase(it);
+  }
+  for (const ClientId id : may_enter) {
+    if (Session* session = FindSession(id)) LogIn(session, now);
   }
   if (std::exchange(starving_, false)) FeedPools(now);
 }
@@ -154,7 +164,7 @@ bool Hub::MakeRoom(const pgwire::StartupMessage& startup, TimePoint now) {
   while (true) {
     size_t all = 0, in_database = 0, of_user = 0;
     for (const auto& [id, server] : servers_) {
-      if (WatchOf(*server) != nullptr) continue;
+      if (WatchOf(*server) != nullptr || server.get() == auth_query_.server()) continue;
       ++all;
       in_database += DatabaseOf(server->startup()) == database;
       of_user += UserOf(server->startup()) == user;

@@ -26,6 +26,7 @@ void Hub::LogIn(Session* session, TimePoint now) {
     ++statistics_.logins_refused;
     return session->OnLoginFailed(*error, now);
   }
+  if (session->judged() && Enter(session, now)) return;
   waiting_logins_.push_back(session->id());
   NextLogin(now);
   if (!waiting_logins_.empty() && waiting_logins_.back() == session->id()) {
@@ -91,9 +92,13 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
   if (!PassesCheck(server, now)) return;
   pool::Pool* pool = PoolFor(*server);
   Session* session = FindSession(server->client);
+  Door* door = DoorOf(*server);
   if (server->pool == nullptr) {
     pool->Adopt(server);
-    if (!server->challenged) pool->can_log_in = true;
+    // The URL's password is relied on once the proxy itself has come in by it.
+    const bool proven = pool->user() != config_->upstream.user || watches_.front()->connected();
+    const bool known = proven && !SecretFor(pool->user()).empty();
+    if (!server->challenged || known) pool->can_log_in = true;
   } else if (server->pool != pool) {
     // Opened for a pool whose settings have changed in between: so would be any other.
     pool::Pool* opened_for = server->pool;
@@ -115,8 +120,10 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
     Replace(of, !draining_, GoneError(), now);
     return LeaseAgain(session, now);
   }
+  if (door != nullptr) OnDoorProbed(door, *server);
   server->MoveTo(ServerState::kIdle);
   PutBack(server, now);
+  if (door != nullptr) OpenDoor(door, now);
 }
 
 void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint now) {
@@ -126,6 +133,7 @@ void Hub::CompleteLogin(Session* session, ServerConnection* server, TimePoint no
   server->home_of = session->id();
   ++server->pool->clients;
   ++database->clients;
+  logins_.erase(session->id());
   TickWatches(now);
   session->OnLoggedIn(server->pool, database, server->pid, random_(key_bytes), now);
   Settle(session, now);
@@ -361,16 +369,11 @@ void Hub::OnServerConnected(ServerId id, TimePoint now, TransportSecurity transp
     session->OnLoginServer(server, now);
     return Settle(session, now);
   }
-  if (WatchOf(*server) == nullptr && server->pool == nullptr) {
-    CloseServer(server, now);
-    return NextLogin(now);
-  }
-  server->MoveTo(ServerState::kLoggingIn);
-  const UpstreamUrl& upstream = config_->upstream;
-  const std::string* user = server->startup().Find("user");
-  server->StartOwnLogin(user != nullptr && *user == upstream.user ? upstream.password : "",
-                        upstream.tls.channel_binding);
-  TouchServer(id);
+  const bool wanted = WatchOf(*server) != nullptr || server->pool != nullptr ||
+                      server == auth_query_.server() || DoorOf(*server) != nullptr;
+  if (wanted) return StartOwnLogin(server);
+  CloseServer(server, now);
+  NextLogin(now);
 }
 
 void Hub::KeepTransport(ServerConnection* server, TransportSecurity transport) {
@@ -409,6 +412,7 @@ void Hub::OnServerBytes(ServerId id, std::string_view bytes, TimePoint now) {
 
 void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event, TimePoint now) {
   using Event = ServerConnection::Event;
+  if (server == auth_query_.server()) return OnAuthQueryEvent(event, now);
   Watch* watch = WatchOf(*server);
   TouchServer(server->id());
   switch (event) {
@@ -448,6 +452,10 @@ void Hub::OnServerGone(ServerId id, Error error, TimePoint now) {  // NOLINT: se
     EscalateAll(nullptr);
     WakeForCatalog(watch->database(), now);
   }
+  if (server == auth_query_.server()) auth_query_.OnLost(server->error());
+  Door* door = DoorOf(*server);
+  const bool own_login = server->state() == ServerState::kLoggingIn && server->client == 0;
+  if (own_login && server->error().sqlstate.starts_with("28")) OnOwnLoginRefused(*server);
   const ClientId client = server->client;
   Session* session = FindSession(client);
   if (session != nullptr) {
@@ -468,6 +476,7 @@ void Hub::OnServerGone(ServerId id, Error error, TimePoint now) {  // NOLINT: se
               : had_lived      ? CloseReason::kUnusable
                                : CloseReason::kLogin);
   if (session != nullptr) Settle(session, now);
+  if (door != nullptr) FailDoor(door, error, now);
   Replace(pool, had_lived, had_lived ? GoneError() : error, now);
   LeaseAgain(FindSession(client), now);
 }

@@ -45,6 +45,9 @@
 #include "pool/pool.h"
 #include "pool/prepared.h"
 #include "pool/server_connection.h"
+#include "proxy/auth_door.h"
+#include "proxy/auth_exchange.h"
+#include "proxy/auth_settings.h"
 #include "proxy/config.h"
 #include "proxy/database.h"
 #include "proxy/local_answer.h"
@@ -83,6 +86,8 @@ std::string_view SessionStateName(SessionState state);
 // What a session asks of its owner.
 enum class Action : uint8_t {
   kLogIn,           // open a server connection with startup(), and relay its login
+  kFindSecret,      // the proxy judges: OnSecret with what is known of the user
+  kEnter,           // the client has been judged: OnEntered once the server has let the proxy in
   kProbe,           // the login has been accepted: ask the server connection what it holds
   kReplicate,       // the same, but it is a walsender that takes no SQL: OnReplication follows
   kForwardCancel,   // a CancelRequest came: cancel_request()
@@ -141,6 +146,13 @@ class Session {
   // The login's server connection: its socket is open, with the session as its client.
   void OnLoginServer(pool::ServerConnection* server, TimePoint now);
   void OnLoginFailed(const Error& error, TimePoint now);  // the server cannot be reached
+  // What the client is judged by; null: nothing is known of the user. `random`: fresh,
+  // AuthExchange::kRandomBytes.
+  void OnSecret(std::shared_ptr<const UserSecret> secret, std::string_view random, TimePoint now);
+  // A client that the proxy has judged is in: what a server connection of `pool` was told at its
+  // login is what the client is told. `home`: the connection that counts as used last, or 0.
+  void OnEntered(pool::Pool* pool, Database* database, const LoginState& login, pool::ServerId home,
+                 uint32_t pid, std::string cancel_key, TimePoint now);
   // The login has been accepted, probed, and belongs to `pool` of `database`.
   void OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std::string cancel_key,
                   TimePoint now);
@@ -177,6 +189,8 @@ class Session {
   std::vector<cache::WaiterId> TakeWoken() { return std::exchange(woken_, {}); }
   // What a lost server connection may still be committing; to be taken after OnServerLost.
   std::vector<cache::CounterIndex> TakeOrphanedWrites() { return std::exchange(orphaned_, {}); }
+  // With what the proxy can log in as a user whom it has judged; at kEnter.
+  pool::LoginSecret TakeGained();
   // Bytes of the client's that have not been looked at.
   bool holds_input() const { return !input_.empty() && wait_ == Wait::kNone; }
   // Whether more of the client's bytes are wanted now.
@@ -206,6 +220,11 @@ class Session {
   bool busy() const { return !expected_.empty() || wait_ != Wait::kNone; }
   bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }
   TimePoint connected_at() const { return connected_at_; }
+  // The proxy, not the server, has found the client to be who it says.
+  bool judged() const { return judged_; }
+  bool is_console() const { return is_console_; }
+  // May do what changes something, and see what other users' statements say.
+  bool console_admin() const { return console_admin_; }
   const std::string& console_sql() const { return console_sql_; }
   bool owes_login_answer() const { return answer_due_; }
   bool waits_for_catalog() const { return wait_ == Wait::kCatalog; }
@@ -314,9 +333,20 @@ class Session {
   void ProcessLogin(std::string_view& input);
   void OnLoginPiece(const pgwire::Piece& piece);
   void OnLoginAuthentication(std::string_view bytes);
+  void BecomeReady(TimePoint now);
   void OfferMechanisms(std::string_view mechanisms);
   void CheckEncodings();
   void Identify();
+
+  // --- session_auth.cc: logins that the proxy judges ---
+  void BeginLogin();
+  void BeginConsole();
+  void NegotiateProtocol();
+  void ProcessExchange(std::string_view& input);
+  void RefuseLogin(const Error& error);
+  void AcceptLogin();
+  void EnterConsole();
+  std::optional<Error> CheckRelayed(pgwire::AuthenticationRequest request) const;
 
   // --- session.cc ---
   void Process(std::string_view input, TimePoint now);
@@ -515,6 +545,11 @@ class Session {
   int encryption_requests_ = 0;
   uint32_t pid_ = 0;
   std::string cancel_key_;
+  AuthMethod auth_method_ = AuthMethod::kPassthrough;
+  std::unique_ptr<AuthExchange> exchange_;  // while the proxy judges
+  bool judged_ = false;
+  bool is_console_ = false;
+  bool console_admin_ = false;
   bool challenged_ = false;
   bool answer_due_ = false;  // the server waits for the client's answer to a challenge
   bool login_over_ = false;  // the server has said ReadyForQuery for the first time

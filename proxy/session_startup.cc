@@ -115,27 +115,12 @@ void Session::OnStartupMessage(pgwire::StartupMessage message) {
   startup_ = std::move(message);
   if (!TransportSuffices()) return;
   const std::string* database = startup_.Find("database");
-  if (database != nullptr && *database == kConsoleDatabase) {
-    if (!trusted_listener_) {
-      return Fatal({"28000", "the console is open to local connections only", "", ""});
-    }
-    state_ = SessionState::kConsole;
-    client_out.Emit([&](std::string& to) {
-      pgwire::Authentication{}.Encode(to);
-      pgwire::ParameterStatus{"server_version", "15.0 (pgsidecar)"}.Encode(to);
-      pgwire::ParameterStatus{"server_encoding", "UTF8"}.Encode(to);
-      pgwire::ParameterStatus{"client_encoding", "UTF8"}.Encode(to);
-      pgwire::ParameterStatus{"standard_conforming_strings", "on"}.Encode(to);
-    });
-    return SendReady();
-  }
+  if (database != nullptr && *database == kConsoleDatabase) return BeginConsole();
   if (draining_proxy_) return Fatal({"57P01", "pgsidecar is shutting down", "", ""});
   const Result<CacheWishes> wishes = TakeOwnOptions(startup_);
   if (!wishes.ok()) return Fatal(wishes.error());
   own_settings_.Start(*wishes);
-  state_ = SessionState::kLoggingIn;
-  wait_ = Wait::kLogin;
-  Act(Action::kLogIn);
+  BeginLogin();
 }
 
 void Session::OnLoginServer(pool::ServerConnection* server, TimePoint now) {
@@ -150,6 +135,7 @@ void Session::OnLoginFailed(const Error& error, TimePoint) { Fatal(error); }
 
 // The client's half of the exchange: password and SASL messages go to the server as they are.
 void Session::ProcessLogin(std::string_view& input) {
+  if (auth_method_ != AuthMethod::kPassthrough) return ProcessExchange(input);
   while (state_ == SessionState::kLoggingIn && server_ != nullptr && !login_over_) {
     // What is sent ahead of the server's challenge or verdict waits for it.
     if (input.empty() || !answer_due_) return;
@@ -220,6 +206,7 @@ void Session::OnLoginPiece(const pgwire::Piece& piece) {
 void Session::OnLoginAuthentication(std::string_view bytes) {
   const auto message = pgwire::Authentication::Decode(bytes.substr(pgwire::kHeaderBytes));
   if (!message.ok()) return Fatal(message.error());
+  if (const auto refused = CheckRelayed(message->request)) return Fatal(*refused);
   if (message->request != pgwire::AuthenticationRequest::kOk) {
     challenged_ = true;
     answer_due_ = message->request != pgwire::AuthenticationRequest::kSaslFinal;
@@ -260,8 +247,13 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
   cancel_key_ = std::move(cancel_key);
   server_->MoveTo(pool::ServerState::kLeased);
   AdoptEnvironment();
+  BecomeReady(now);
+}
+
+// The client is in: what it is told last, and what it may have sent ahead.
+void Session::BecomeReady(TimePoint now) {
   isolation_known_ = DefaultsToReadCommitted();
-  pool_mode_ = pool->limits.mode;
+  pool_mode_ = pool_->limits.mode;
   login_number_ = shared_.statistics->client_logins++;
   ceiling_ = shared_.config->ModeOfSession(login_number_);
   Identify();

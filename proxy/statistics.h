@@ -32,7 +32,8 @@ std::string_view CloseReasonName(CloseReason reason);
 
 struct Statistics {
   uint64_t client_connections = 0;  // accepted
-  uint64_t client_logins = 0;       // of these, let in by the server
+  uint64_t client_logins = 0;       // of these, let in
+  uint64_t login_failures = 0;      // judged by the proxy, and refused
   uint64_t server_connections = 0;  // opened
   uint64_t client_tls_handshakes = 0;
   uint64_t client_tls_resumptions = 0;  // of these, on an earlier session

@@ -12,6 +12,9 @@ namespace {
 constexpr Duration kReconnectAfter = std::chrono::seconds(1);
 // A load that was overtaken by a change is done again, but not in a tight loop.
 constexpr Duration kLoadAgainAfter = std::chrono::milliseconds(20);
+// One that has met a lock is done again after this.
+constexpr Duration kLockedAgainAfter = std::chrono::milliseconds(250);
+constexpr std::string_view kLockNotAvailable = "55P03";
 
 // How long a poll and a load may take before nothing is cached, and before the connection is given
 // up.
@@ -52,6 +55,7 @@ void Watch::OnLeft(TimePoint now) {
   ready_ = false;
   step_ = Step::kIdle;
   builder_.reset();
+  locked_since_.reset();
   next_attempt_ = now + kReconnectAfter;
   database_->OnDisconnected();
   moved_ = true;
@@ -64,6 +68,7 @@ void Watch::Tick(TimePoint now) {
     moved_ = true;
   }
   if (!ready_ || step_ != Step::kIdle || server_->querying()) return;
+  if (now < locked_until_) return;
   if (now < next_poll_ && !database_->ready_for_recheck()) return;
   next_poll_ = now + interval_;
   asked_at_ = now;
@@ -109,7 +114,20 @@ void Watch::Load() {
       });
 }
 
+// Somebody changes a table, or holds it as if: the catalog cannot be read before that is over.
+void Watch::OnLocked(TimePoint now) {
+  step_ = Step::kIdle;
+  builder_.reset();
+  locked_until_ = now + kLockedAgainAfter;
+  if (!locked_since_) locked_since_ = now;
+  if (now - *locked_since_ <= Patience()) return;
+  // Nobody waits for it any longer.
+  database_->OnDisconnected();
+  moved_ = true;
+}
+
 void Watch::OnIdleAgain(TimePoint now) {
+  if (failure_ && failure_->sqlstate == kLockNotAvailable) return OnLocked(now);
   if (failure_ || (step_ != Step::kLoading && !answer_)) {
     const std::string reason = failure_ ? failure_->message : "the poll gave no answer";
     if (reason != last_error_) {
@@ -149,6 +167,7 @@ void Watch::OnPolled() {
 
 void Watch::OnLoadedAndPolled() {
   moved_ = true;
+  locked_since_.reset();
   // The second poll may itself have found another server.
   if (answer_->fingerprint != fingerprint_before_) {
     database_->OnPoll(*answer_, signs_before_);

@@ -62,6 +62,7 @@ class Watch {
   void Poll(Step step);
   void Load();
   void OnPolled();
+  void OnLocked(TimePoint now);
   void OnLoadedAndPolled();
 
   Database* database_;
@@ -74,6 +75,8 @@ class Watch {
   TimePoint next_attempt_{};
   TimePoint next_poll_{};
   TimePoint asked_at_{};
+  std::optional<TimePoint> locked_since_;  // since then no load has got past a lock
+  TimePoint locked_until_{};               // until then none is tried
   std::string last_error_;
 
   std::optional<Error> failure_;  // of the query that has just ended

@@ -105,6 +105,8 @@ class Observer:
             "writes_to_anything": moved["writes_to_anything_total"],
             "local_transactions": moved["local_transactions_total"],
             "pins": moved["pins_total"],
+            "pinned_ms": moved["pinned_microseconds_total"] // 1000,
+            "audits": moved["audits_total"],
             "found_invalidated": moved["cache_invalidations_total"],
             "found_expired": moved["cache_expirations_total"],
             "sessions": len(self._reasons),
@@ -123,7 +125,8 @@ def percent(part, whole):
 
 def show(results):
     print(f"\n{'application':<32}{'calls':>8}{'cacheable':>11}{'of reads':>10}{'memory':>9}"
-          f"{'writes':>8}{'anything':>10}{'pins':>6}  answers")
+          f"{'writes':>8}{'anything':>10}{'pins':>6}"
+          f"{'pinned ms':>11}{'audits':>8}  answers")
     for name, result in results.items():
         same = "differ" if result["differences"] else f"{result['answers']} equal"
         for phase, f in result["phases"].items():
@@ -132,7 +135,8 @@ def show(results):
                   f"{percent(f['hits'] + f['misses'], f['calls']):>11}"
                   f"{percent(reads['hits'] + reads['misses'], reads['calls']):>10}"
                   f"{percent(f['hits'], f['calls']):>9}{f['writes']:>8}"
-                  f"{f['writes_to_anything']:>10}{f['pins']:>6}  {same}")
+                  f"{f['writes_to_anything']:>10}{f['pins']:>6}{f['pinned_ms']:>11}"
+                  f"{f['audits']:>8}  {same}")
     for name, result in results.items():
         for line in result["differences"]:
             print(f"\n{name} was answered otherwise:\n{line}")

@@ -207,7 +207,7 @@ def compare(suite, direct, proxied, known, output):
     for test, ours in proxied.items():
         if ours == direct.get(test, "not run"):
             if test in known:
-                print(f"{test:<{width}}  same     listed in known_differences for nothing")
+                print(f"{test:<{width}}  same     (known_differences has it)")
             continue
         if test not in known:
             unknown += 1

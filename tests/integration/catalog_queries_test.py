@@ -142,10 +142,12 @@ class CatalogQueries(unittest.TestCase):
                        cwd=cls.directory)
 
     @classmethod
-    def psql(cls, text, user=SUPERUSER, options=""):
+    def psql(cls, text, user=SUPERUSER, options="", whole=False):
+        """`whole`: in one message, as the proxy sends it, and not statement by statement."""
         answer = subprocess.run(
             ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", cls.directory, "-U", user,
-             "postgres"], input=text, text=True, capture_output=True,
+             *(("-c", text) if whole else ()), "postgres"],
+            input=None if whole else text, text=True, capture_output=True,
             env=os.environ | {"PGOPTIONS": options}, check=False)
         if answer.returncode != 0:
             raise AssertionError(f"{text[:200]}: {answer.stderr}")
@@ -174,7 +176,7 @@ class CatalogQueries(unittest.TestCase):
         hostile = "-c search_path=hostile,pg_catalog"
         for user in (SUPERUSER, "plain"):
             for text in (POLL, PROBE, LOAD):
-                self.assertTrue(self.psql(text, user, hostile))
+                self.assertTrue(self.psql(text, user, hostile, whole=True))
         self.assertEqual(self.psql(POLL, "plain", hostile), self.psql(POLL))
 
     def test_poll_says_who_is_alive(self):

@@ -31,7 +31,9 @@ class Flapper:
                 return
             self.accepted += 1
             if self._polite:
-                connection.recv(1000)
+                if connection.recv(1000) == w.SSL_REQUEST:
+                    connection.sendall(b"N")
+                    connection.recv(1000)
                 connection.sendall(w.message(
                     b"E", b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"))
             connection.close()

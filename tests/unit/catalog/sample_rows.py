@@ -25,8 +25,9 @@ def statements():
 
 
 def load_script():
-    """The load with its SELECTs wrapped in COPY, which prints rows unambiguously."""
-    lines = []
+    """The load with its SELECTs wrapped in COPY, which prints rows unambiguously. psql sends them one
+    by one."""
+    lines = ["BEGIN;"]
     result_set = 0
     for statement in statements():
         if not statement.startswith("SELECT"):
@@ -35,7 +36,7 @@ def load_script():
         lines.append(f"\\echo '# {result_set}'")
         lines.append(f"COPY ({statement}) TO STDOUT;")
         result_set += 1
-    return "\n".join(lines)
+    return "\n".join([*lines, "COMMIT;"])
 
 
 def main():

@@ -44,7 +44,7 @@ class ServerConnectionTest : public testing::Test {
  protected:
   void LogIn() {
     server_.MoveTo(ServerState::kLoggingIn);
-    server_.StartOwnLogin("");
+    server_.StartOwnLogin({});
     ASSERT_EQ(server_.OnBytes(LoginEnd()), Event::kLoggedIn);
     server_.MoveTo(ServerState::kIdle);
     Drain(server_.out);
@@ -54,7 +54,7 @@ class ServerConnectionTest : public testing::Test {
 
 TEST_F(ServerConnectionTest, LogsInWithoutAChallengeByteByByte) {
   server_.MoveTo(ServerState::kLoggingIn);
-  server_.StartOwnLogin("");
+  server_.StartOwnLogin({});
   EXPECT_EQ(Drain(server_.out), Encoded(Startup()));
   const std::string bytes = LoginEnd();
   for (size_t i = 0; i + 1 < bytes.size(); ++i) {
@@ -71,7 +71,7 @@ TEST_F(ServerConnectionTest, LogsInByScramAndChecksTheServer) {
     ServerConnection server(1, Startup(), TimePoint{});
     ScramServer scram("secret");
     server.MoveTo(ServerState::kLoggingIn);
-    server.StartOwnLogin("secret");
+    server.StartOwnLogin(std::string("secret"));
     Drain(server.out);
     const std::string mechanisms = std::string(kScramSha256) + std::string(2, '\0');
     ASSERT_EQ(server.OnBytes(Encoded(Authentication{AuthenticationRequest::kSasl, mechanisms})),
@@ -97,7 +97,7 @@ std::string AnswerTo(const std::vector<std::string>& mechanisms, bool encrypted,
   server.transport.encrypted = encrypted;
   server.transport.endpoint_hash = std::move(endpoint_hash);
   server.MoveTo(ServerState::kLoggingIn);
-  server.StartOwnLogin("secret", binding);
+  server.StartOwnLogin(std::string("secret"), {.binding = binding});
   Drain(server.out);
   std::string list;
   for (const std::string& mechanism : mechanisms) list += mechanism + std::string(1, '\0');
@@ -133,7 +133,7 @@ TEST_F(ServerConnectionTest, ALoginThatHasToBeBoundAnswersNothingElse) {
     ServerConnection server(1, Startup(), TimePoint{});
     server.transport = {.encrypted = true, .endpoint_hash = "hash"};
     server.MoveTo(ServerState::kLoggingIn);
-    server.StartOwnLogin("secret", ChannelBinding::kRequire);
+    server.StartOwnLogin(std::string("secret"), {.binding = ChannelBinding::kRequire});
     Drain(server.out);
     const std::string_view salt = request == AuthenticationRequest::kMd5Password ? "salt" : "";
     EXPECT_EQ(server.OnBytes(Encoded(Authentication{request, salt})), Event::kFailed);
@@ -145,7 +145,7 @@ TEST_F(ServerConnectionTest, ALoginThatHasToBeBoundAnswersNothingElse) {
 
 TEST_F(ServerConnectionTest, AScramExchangeCannotBeCutShort) {
   server_.MoveTo(ServerState::kLoggingIn);
-  server_.StartOwnLogin("secret");
+  server_.StartOwnLogin(std::string("secret"));
   const std::string mechanisms = std::string(kScramSha256) + std::string(2, '\0');
   server_.OnBytes(Encoded(Authentication{AuthenticationRequest::kSasl, mechanisms}));
   EXPECT_EQ(server_.OnBytes(LoginEnd()), Event::kFailed);
@@ -154,7 +154,7 @@ TEST_F(ServerConnectionTest, AScramExchangeCannotBeCutShort) {
 
 TEST_F(ServerConnectionTest, APasswordThatIsNotThereIsAnError) {
   server_.MoveTo(ServerState::kLoggingIn);
-  server_.StartOwnLogin("");
+  server_.StartOwnLogin({});
   EXPECT_EQ(server_.OnBytes(Encoded(Authentication{AuthenticationRequest::kCleartextPassword, ""})),
             Event::kFailed);
   EXPECT_EQ(server_.error().sqlstate, "28P01");
