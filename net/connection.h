@@ -1,7 +1,8 @@
 // One socket of libuv's, TCP or Unix: what a client or the server is to the loop.
 //
-// Owned by the loop: created with `new`, deleted in uv_close's callback, never anywhere else, since
-// libuv may hold on to the handle until then.
+// Owned by the loop of its worker, and touched by that worker's thread alone: created with `new`,
+// deleted in uv_close's callback, never anywhere else, since libuv may hold on to the handle until
+// then.
 
 #ifndef PGSIDECAR_NET_CONNECTION_H_
 #define PGSIDECAR_NET_CONNECTION_H_
@@ -19,6 +20,7 @@
 namespace pgsidecar::net {
 
 class Worker;
+struct Resolution;
 
 enum class Role : uint8_t { kClient, kServer, kCancel };
 
@@ -36,7 +38,8 @@ struct Connection {
   Role role;
   uint64_t id;  // of the session or server connection that it carries
 
-  Outbox writing;  // what uv_write is at; not to be touched until it is done
+  Outbox taken;    // out of the hub, to be written
+  Outbox writing;  // what uv_write is at while `write_active`; not to be touched until it is done
   uv_write_t write_request;
   bool write_active = false;
   bool reading = false;
@@ -47,6 +50,11 @@ struct Connection {
   // Of a connection to the server, until it is settled whether it is encrypted.
   std::unique_ptr<pool::TlsNegotiation> negotiation;
 
+  // What the hub said of it when it was last asked.
+  bool wants_bytes = false;
+  bool holds_input = false;
+  bool left_behind = false;  // the hub may have more to be written than has been taken
+
   // The other end is to get what is in `last`, then nothing more.
   bool ending = false;
   bool shut_down = false;  // our direction is; the other end may still be sending
@@ -54,6 +62,9 @@ struct Connection {
   TimePoint deadline = TimePoint::max();  // of connecting, or of ending
   uv_shutdown_t shutdown_request;
   uv_connect_t connect_request;
+  // Called by the loop. `status` is libuv's: of the name service or of connecting.
+  void (*connect_ended)(Connection* connection, int status) = nullptr;
+  Resolution* resolution = nullptr;  // the name service is being asked for the server's address
 };
 
 }  // namespace pgsidecar::net

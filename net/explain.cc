@@ -9,8 +9,8 @@
 
 #include "base/log.h"
 #include "net/health.h"
+#include "net/process.h"
 #include "net/tls_context.h"
-#include "net/worker.h"
 #include "proxy/config.h"
 #include "proxy/explain.h"
 
@@ -76,7 +76,8 @@ int RunExplain(int argc, const char* const* argv,
     std::fputs(message->text.c_str(), stdout);
     return kCacheable;
   }
-  const auto config = std::get<proxy::Config>(*std::move(loaded));
+  auto config = std::get<proxy::Config>(*std::move(loaded));
+  config.workers = 1;
   if (const auto logging = InitLogging("off", config.log_format); !logging.ok()) {
     return Fail(logging.error().message);
   }
@@ -86,7 +87,7 @@ int RunExplain(int argc, const char* const* argv,
     return Fail(loaded_tls.error().message);
   }
   Health health;
-  Worker worker(&config, &health, &tls);
+  Process process(&config, &health, &tls);
   std::optional<proxy::Explanation> explanation;
   std::string error = "the server did not answer";
   proxy::ExplainRequest request;
@@ -94,7 +95,7 @@ int RunExplain(int argc, const char* const* argv,
   request.user = line->user.value_or(config.upstream.user);
   request.database = config.upstream.database;
   if (line->search_path) request.search_path = *line->search_path;
-  worker.RunUntil([&](const proxy::Hub& hub) {
+  const Result<bool> ran = process.RunUntil([&](const proxy::Hub& hub) {
     const proxy::Database& database = *hub.databases().front();
     if (database.awaits_first_load()) return false;
     if (const catalog::Catalog* catalog = database.last_catalog()) {
@@ -104,6 +105,7 @@ int RunExplain(int argc, const char* const* argv,
     }
     return true;
   });
+  if (!ran.ok()) return Fail(ran.error().message);
   if (!explanation) return Fail("the catalog cannot be loaded: " + error);
   std::fputs(explanation->text.c_str(), stdout);
   return explanation->cacheable ? kCacheable : kNotCacheable;

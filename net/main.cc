@@ -1,7 +1,6 @@
-// pgsidecar: reads the configuration, opens the listeners, runs the worker; or explains a
+// pgsidecar: reads the configuration, opens the listeners, runs the workers; or explains a
 // statement.
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,10 +15,10 @@
 #include "base/log.h"
 #include "net/explain.h"
 #include "net/health.h"
+#include "net/process.h"
+#include "net/thread.h"
 #include "net/tls_context.h"
-#include "net/worker.h"
 #include "proxy/config.h"
-#include "sql/analyzer.h"
 
 extern char** environ;
 
@@ -29,8 +28,6 @@ using pgsidecar::Error;
 using pgsidecar::Result;
 
 constexpr int kExitUsage = 2;
-// Beyond what the analyser of SQL needs.
-constexpr size_t kPlainStackBytes = size_t{8} << 20;
 
 std::map<std::string, std::string> Environment() {
   std::map<std::string, std::string> variables;
@@ -58,22 +55,14 @@ int Refuse(const Error& error) {
   return kExitUsage;
 }
 
-void* RunTask(void* task) {
-  (*static_cast<std::function<void()>*>(task))();
-  return nullptr;
-}
-
-// The parser of SQL is recursive: whoever runs it has the stack that its worst text needs.
-int RunOnLargeStack(std::function<void()> task) {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, pgsidecar::sql::kAnalyzerStackBytes + kPlainStackBytes);
-  pthread_t thread;
-  const int status = pthread_create(&thread, &attributes, RunTask, &task);
-  pthread_attr_destroy(&attributes);
-  if (status != 0) return Refuse({"53000", "cannot start the worker thread", "", ""});
-  pthread_join(thread, nullptr);
-  return 0;
+// On a thread whose stack is large enough; returns the exit code.
+int RunOnLargeStack(std::function<int()> task) {
+  int code = kExitUsage;
+  pgsidecar::net::Thread thread;
+  const auto started = thread.Start([&] { code = task(); });
+  if (!started.ok()) return Refuse(started.error());
+  thread.Join();
+  return code;
 }
 
 }  // namespace
@@ -82,10 +71,7 @@ int main(int argc, char** argv) {
   KeepMemoryPrivate();
   if (pgsidecar::net::AsksToExplain(argc, argv)) {
     signal(SIGPIPE, SIG_IGN);
-    int code = kExitUsage;
-    const int started =
-        RunOnLargeStack([&] { code = pgsidecar::net::RunExplain(argc, argv, Environment()); });
-    return started == 0 ? code : started;
+    return RunOnLargeStack([&] { return pgsidecar::net::RunExplain(argc, argv, Environment()); });
   }
   auto loaded = pgsidecar::proxy::LoadConfig(argc, argv, Environment());
   if (!loaded.ok()) return Refuse(loaded.error());
@@ -105,23 +91,26 @@ int main(int argc, char** argv) {
     return Refuse(loaded_tls.error());
   }
   pgsidecar::net::Health health;
-  pgsidecar::net::Worker worker(&config, &health, &tls);
+  pgsidecar::net::Process process(&config, &health, &tls);
   // Nothing is said before everything that can be wrong has been tried.
-  if (const auto listening = worker.Listen(); !listening.ok()) return Refuse(listening.error());
+  if (const auto listening = process.Listen(); !listening.ok()) return Refuse(listening.error());
   if (config.http_listen) {
     if (const auto listening =
-            health.Listen(*config.http_listen, [&worker] { return worker.AskForReport(); });
+            health.Listen(*config.http_listen, [&process] { return process.AskForReport(); });
         !listening.ok()) {
       return Refuse(listening.error());
     }
   }
   pgsidecar::log::info("pgsidecar {} upstream={} {}", pgsidecar::proxy::kVersion,
                        pgsidecar::proxy::RedactedUrl(config.upstream), config.FreshnessSummary());
-  worker.LogListeners();
-  worker.OnReload([argc, argv]() -> Result<pgsidecar::proxy::Config> {
+  process.LogListeners();
+  process.OnReload([argc, argv]() -> Result<pgsidecar::proxy::Config> {
     auto loaded = pgsidecar::proxy::LoadConfig(argc, argv, Environment());
     if (!loaded.ok()) return loaded.error();
     return std::get<pgsidecar::proxy::Config>(*std::move(loaded));
   });
-  return RunOnLargeStack([&worker] { worker.Run(); });
+  return RunOnLargeStack([&process] {
+    const auto ran = process.Run();
+    return ran.ok() ? 0 : Refuse(ran.error());
+  });
 }

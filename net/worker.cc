@@ -1,18 +1,16 @@
 #include "net/worker.h"
 
-#include <openssl/rand.h>
-#include <sys/un.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cassert>
-#include <cstdlib>
+#include <chrono>
+#include <cstdint>
 #include <utility>
 
-#include "base/log.h"
-#include "net/unix_socket.h"
-#include "proxy/console.h"
+#include "net/address.h"
+#include "net/connector.h"
 
 namespace pgsidecar::net {
 namespace {
@@ -21,87 +19,32 @@ constexpr size_t kReadBufferBytes = size_t{64} * 1024;
 // What TLS itself may have to say to one that does not listen.
 constexpr size_t kMaxTlsBacklogBytes = size_t{64} * 1024;
 constexpr uint64_t kTickMs = 50;
-constexpr int kBacklog = 1024;
 // How long a client may take to read our last words.
 constexpr Duration kLingerTime = std::chrono::seconds(2);
-// How long a scrape waits for the loop.
-constexpr auto kReportPatience = std::chrono::seconds(2);
 constexpr unsigned kKeepaliveSeconds = 60;
-
-std::string RandomBytes(size_t count) {
-  std::string bytes(count, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) != 1) {
-    std::abort();  // without randomness no cancel key is a secret
-  }
-  return bytes;
-}
-
-Error NetError(const std::string& what, int status) {
-  return {"08006", what + ": " + uv_strerror(status), "", ""};
-}
-
-bool IsUnixDirectory(const std::string& host) { return !host.empty() && host.front() == '/'; }
-
-std::string SocketPath(const std::string& directory, uint16_t port) {
-  return directory + "/.s.PGSQL." + std::to_string(port);
-}
-
-std::string PeerName(const uv_tcp_t* tcp) {
-  sockaddr_storage address{};
-  int length = sizeof address;
-  if (uv_tcp_getpeername(tcp, reinterpret_cast<sockaddr*>(&address), &length) != 0) return "?";
-  char text[INET6_ADDRSTRLEN + 1] = "";
-  if (address.ss_family == AF_INET6) {
-    const auto* in6 = reinterpret_cast<const sockaddr_in6*>(&address);
-    uv_ip6_name(in6, text, sizeof text);
-    return "[" + std::string(text) + "]:" + std::to_string(ntohs(in6->sin6_port));
-  }
-  const auto* in4 = reinterpret_cast<const sockaddr_in*>(&address);
-  uv_ip4_name(in4, text, sizeof text);
-  return std::string(text) + ":" + std::to_string(ntohs(in4->sin_port));
-}
+constexpr const char* kNotConnected = "could not connect to the server";
 
 }  // namespace
 
-struct Worker::Listener {
-  union {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-  };
-  Worker* worker;
-  bool unix_socket = false;
-  bool trusted = false;  // only this machine reaches it
-  std::string path;      // of a Unix socket
-  std::string name;      // host:port as bound
-};
-
-// The name service is asked for a connection, which may be gone before the answer comes.
-struct Worker::Resolution {
-  Worker* worker;
-  Connection* connection;
-  uv_getaddrinfo_t request;
-};
-
-Worker::Worker(const proxy::Config* config, Health* health, TlsStore* tls)
-    : config_(config),
-      health_(health),
+Worker::Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, TlsStore* tls, SharedHub* hub)
+    : id_(id),
+      upstream_(std::move(upstream)),
       tls_(tls),
-      hub_(config, RandomBytes),
+      hub_(hub),
       read_buffer_(kReadBufferBytes) {
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
-  uv_async_init(&loop_, &report_async_, OnReportAsked);
-  report_async_.data = this;
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
-    auto signal = std::make_unique<uv_signal_t>();
-    uv_signal_init(&loop_, signal.get());
-    signal->data = this;
-    uv_signal_start(signal.get(), OnSignal, number);
-    signals_.push_back(std::move(signal));
-  }
+  uv_async_init(&loop_, &wake_, [](uv_async_t* async) {
+    auto* worker = static_cast<Worker*>(async->data);
+    {
+      SharedHub::Access hub = worker->hub_->Lock(worker->id_);
+      worker->Collect(*hub);
+    }
+    worker->Settle();
+  });
+  wake_.data = this;
+  hub_->AddWaker(&wake_);
 }
 
 Worker::~Worker() {
@@ -114,103 +57,62 @@ Worker::~Worker() {
       nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
   uv_loop_close(&loop_);
+  for (const Adopted& adopted : inbox_) close(adopted.arrival.socket);
 }
 
-TimePoint Worker::Now() const {
-  return TimePoint(Duration(static_cast<int64_t>(uv_hrtime() / 1000)));
-}
+TimePoint Worker::Now() { return TimePoint(Duration(static_cast<int64_t>(uv_hrtime() / 1000))); }
 
-// --- listening ---
-
-Result<bool> Worker::Listen() {
-  for (const proxy::ListenAddress& address : config_->listen) {
-    const Result<bool> listening = ListenOn(address);
-    if (!listening.ok()) return listening.error();
+void Worker::Run() {
+  clockid_t clock{};
+  if (pthread_getcpuclockid(pthread_self(), &clock) == 0) {
+    processor_clock_ = clock;
+    running_ = true;
   }
-  return true;
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { static_cast<Worker*>(timer->data)->Tick(); }, 0, kTickMs);
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  running_ = false;
 }
 
-void Worker::LogListeners() const {
-  for (const auto& listener : listeners_) log::info("listening on {}", listener->name);
+Duration Worker::processor_time() const {
+  timespec used{};
+  if (!running_ || clock_gettime(processor_clock_, &used) != 0) return {};
+  return std::chrono::duration_cast<Duration>(std::chrono::seconds(used.tv_sec) +
+                                              std::chrono::nanoseconds(used.tv_nsec));
 }
 
-Result<bool> Worker::ListenOn(const proxy::ListenAddress& address) {
-  // libuv keeps the handle from its first call on, so it has its place before that.
-  Listener* listener = listeners_.emplace_back(std::make_unique<Listener>()).get();
-  listener->worker = this;
-  listener->unix_socket = IsUnixDirectory(address.host);
-  listener->trusted = listener->unix_socket || proxy::IsLoopback(address.host);
-  const std::string name = address.host + ":" + std::to_string(address.port);
-  const auto fail = [&name](int status) {
-    return Error{"F0000",
-                 "listen: cannot listen on " + name + ": " + uv_strerror(status) +
-                     "; expected a free local address and port",
-                 "", ""};
-  };
+// --- clients ---
+
+void Worker::Adopt(proxy::ClientId client, Arrival arrival) {
+  inbox_.push_back({client, std::move(arrival)});
+}
+
+void Worker::Open(Adopted adopted) {
+  auto* connection = new Connection(this, Role::kClient, adopted.client);
+  const uv_os_sock_t socket = adopted.arrival.socket;
   int status = 0;
-  if (listener->unix_socket) {
-    uv_pipe_init(&loop_, &listener->pipe, 0);
-    listener->path = SocketPath(address.host, address.port);
-    status = BindUnixSocket(&listener->pipe, listener->path, config_->unix_socket_mode);
-  } else {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE;
-    uv_getaddrinfo_t request;
-    status = uv_getaddrinfo(&loop_, &request, nullptr, address.host.c_str(),
-                            std::to_string(address.port).c_str(), &hints);
-    if (status == 0) {
-      uv_tcp_init(&loop_, &listener->tcp);
-      status = uv_tcp_bind(&listener->tcp, request.addrinfo->ai_addr, 0);
-      uv_freeaddrinfo(request.addrinfo);
-    }
-  }
-  if (status == 0) status = uv_listen(&listener->stream, kBacklog, OnNewClient);
-  if (status != 0) return fail(status);
-  listener->stream.data = listener;
-  uint16_t port = address.port;
-  if (!listener->unix_socket) {
-    sockaddr_storage bound{};
-    int length = sizeof bound;
-    uv_tcp_getsockname(&listener->tcp, reinterpret_cast<sockaddr*>(&bound), &length);
-    port = ntohs(bound.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port
-                                             : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
-  }
-  listener->name = address.host + ":" + std::to_string(port);
-  return true;
-}
-
-void Worker::OnNewClient(uv_stream_t* stream, int status) {
-  if (status != 0) return;
-  auto* listener = static_cast<Listener*>(stream->data);
-  listener->worker->Accept(listener);
-}
-
-void Worker::Accept(Listener* listener) {
-  auto* connection = new Connection(this, Role::kClient, 0);
-  std::string peer(proxy::kUnixPeer);
-  if (listener->unix_socket) {
+  if (adopted.arrival.unix_socket) {
     uv_pipe_init(&loop_, &connection->pipe, 0);
+    status = uv_pipe_open(&connection->pipe, socket);
   } else {
     uv_tcp_init(&loop_, &connection->tcp);
+    status = uv_tcp_open(&connection->tcp, socket);
   }
   connection->handle.data = connection;
-  others_.insert(connection);
-  if (uv_accept(&listener->stream, &connection->stream) != 0) return Close(connection);
-  if (!listener->unix_socket) {
+  clients_[connection->id] = connection;
+  if (status != 0) {
+    close(socket);
+    return Lose(connection, NetError("could not take the client's connection", status));
+  }
+  if (!adopted.arrival.unix_socket) {
     uv_tcp_nodelay(&connection->tcp, 1);
     uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
-    peer = PeerName(&connection->tcp);
   }
-  others_.erase(connection);
   connection->connected = true;
-  connection->id = hub_.OnClientOpened(listener->trusted, std::move(peer), Now());
-  clients_[connection->id] = connection;
-  UpdateReading(connection);
-  Settle();
+  news_.push_back({News::Kind::kReady, connection, {}});
 }
 
-// --- connecting ---
+// --- servers ---
 
 // Opens a socket to the upstream. `first_bytes` are for a cancel request: sent as soon as it is
 // open.
@@ -219,99 +121,42 @@ void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes,
   auto* connection = new Connection(this, role, id);
   connection->last = std::move(first_bytes);
   connection->negotiation = std::move(negotiation);
-  connection->deadline = Now() + hub_.config().server_connect_timeout;
-  connection->connect_request.data = connection;
+  connection->deadline = Now() + connect_timeout_;
+  connection->connect_ended = OnConnectEnded;
   if (role == Role::kServer) {
     servers_[id] = connection;
   } else {
     others_.insert(connection);
   }
-  const proxy::UpstreamUrl& upstream = config_->upstream;
-  if (IsUnixDirectory(upstream.host)) {
-    uv_pipe_init(&loop_, &connection->pipe, 0);
-    connection->handle.data = connection;
-    uv_pipe_connect(&connection->connect_request, &connection->pipe,
-                    SocketPath(upstream.host, upstream.port).c_str(), OnConnected);
-    return;
-  }
-  uv_tcp_init(&loop_, &connection->tcp);
-  connection->handle.data = connection;
-  // An address needs no name service, and no turn of the thread pool.
-  sockaddr_storage address{};
-  auto* in4 = reinterpret_cast<sockaddr_in*>(&address);
-  auto* in6 = reinterpret_cast<sockaddr_in6*>(&address);
-  if (uv_ip4_addr(upstream.host.c_str(), upstream.port, in4) == 0 ||
-      uv_ip6_addr(upstream.host.c_str(), upstream.port, in6) == 0) {
-    return ConnectTo(connection, reinterpret_cast<sockaddr*>(&address));
-  }
-  auto* resolution = new Resolution{.worker = this, .connection = connection, .request = {}};
-  resolution->request.data = resolution;
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  const int status = uv_getaddrinfo(&loop_, &resolution->request, OnResolved, upstream.host.c_str(),
-                                    std::to_string(upstream.port).c_str(), &hints);
-  if (status == 0) {
-    resolving_.insert(connection);
-  } else {
-    delete resolution;
-    broken_.push_back(connection);
-  }
-}
-
-void Worker::OnResolved(uv_getaddrinfo_t* request, int status, addrinfo* addresses) {
-  const std::unique_ptr<Resolution> resolution(static_cast<Resolution*>(request->data));
-  Worker* worker = resolution->worker;
-  if (worker->resolving_.erase(resolution->connection) > 0) {  // else it has been closed meanwhile
-    if (status == 0) {
-      worker->ConnectTo(resolution->connection, addresses->ai_addr);
-    } else {
-      worker->OnGone(resolution->connection,
-                     NetError("could not resolve the server's name", status));
-    }
-    worker->Settle();
-  }
-  uv_freeaddrinfo(addresses);
-}
-
-void Worker::ConnectTo(Connection* connection, const sockaddr* address) {
-  uv_tcp_nodelay(&connection->tcp, 1);
-  const int status =
-      uv_tcp_connect(&connection->connect_request, &connection->tcp, address, OnConnected);
-  if (status != 0) broken_.push_back(connection);
-}
-
-void Worker::OnConnected(uv_connect_t* request, int status) {
-  if (status == UV_ECANCELED) return;  // closed by us
-  auto* connection = static_cast<Connection*>(request->data);
-  connection->worker->OnConnectEnded(connection, status);
+  const int status = net::Connect(&loop_, upstream_, connection);
+  if (status != 0) Lose(connection, NetError(kNotConnected, status));
 }
 
 void Worker::OnConnectEnded(Connection* connection, int status) {
+  Worker* worker = connection->worker;
   if (status != 0) {
-    OnGone(connection, NetError("could not connect to the server", status));
-    return Settle();
+    worker->Lose(connection, NetError(kNotConnected, status));
+    return worker->Settle();
   }
   if (connection->negotiation != nullptr) {
-    Negotiate(connection, connection->negotiation->Begin());
+    worker->Negotiate(connection, connection->negotiation->Begin());
   } else {
-    OnOpen(connection);
+    worker->OnOpen(connection);
   }
-  Settle();
+  worker->Settle();
 }
 
 // The socket can carry what is to be said: it is connected, and TLS up or left out.
 void Worker::OnOpen(Connection* connection) {
   connection->connected = true;
   if (connection->role == Role::kCancel) {
-    connection->deadline = Now() + hub_.config().server_connect_timeout;
-    UpdateReading(connection);
-    Flush(connection);
-    return;
+    connection->deadline = Now() + connect_timeout_;
+    connection->taken = std::exchange(connection->last, {});
+    Write(connection);
+    return UpdateReading(connection);
   }
   connection->deadline = TimePoint::max();
-  if (!IsUnixDirectory(config_->upstream.host)) {
-    uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
-  }
+  if (!IsUnixDirectory(upstream_.host)) uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
   TransportSecurity transport;
   if (connection->tls != nullptr) transport = connection->tls->security();
   const bool repeats =
@@ -319,14 +164,14 @@ void Worker::OnOpen(Connection* connection) {
   if (connection->negotiation != nullptr && !connection->negotiation->watches_startup()) {
     connection->negotiation.reset();
   }
+  SharedHub::Access hub = hub_->Lock(id_);
   if (repeats) {
-    hub_.OnServerReconnected(connection->id, std::move(transport));
+    hub->OnServerReconnected(connection->id, std::move(transport));
   } else {
-    hub_.OnServerConnected(connection->id, Now(), std::move(transport));
+    hub->OnServerConnected(connection->id, Now(), std::move(transport));
   }
-  if (Connection* still = Find(Role::kServer, connection->id); still == connection) {
-    UpdateReading(connection);
-  }
+  Note(*hub, connection);
+  Collect(*hub);
 }
 
 // --- reading ---
@@ -344,10 +189,10 @@ void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) 
   if (count > 0) {
     worker->OnBytes(connection, {buffer->base, static_cast<size_t>(count)});
   } else if (count == UV_EOF) {
-    worker->OnGone(connection, {"08006", "server closed the connection unexpectedly", "", ""});
+    worker->Lose(connection, {"08006", "server closed the connection unexpectedly", "", ""});
   } else {
-    worker->OnGone(connection,
-                   NetError("lost the connection to the server", static_cast<int>(count)));
+    worker->Lose(connection,
+                 NetError("lost the connection to the server", static_cast<int>(count)));
   }
   worker->Settle();
 }
@@ -363,61 +208,113 @@ void Worker::OnBytes(Connection* connection, std::string_view bytes) {
 // Plain bytes to whom they are for. What comes in answer to a cancel request is for nobody.
 void Worker::Deliver(Connection* connection, std::string_view bytes) {
   if (connection->role == Role::kCancel) return;
+  const TimePoint now = Now();
+  SharedHub::Access hub = hub_->Lock(id_);
   if (connection->role == Role::kClient) {
-    hub_.OnClientBytes(connection->id, bytes, Now());
+    hub->OnClientBytes(connection->id, bytes, now);
   } else {
-    hub_.OnServerBytes(connection->id, bytes, Now());
+    hub->OnServerBytes(connection->id, bytes, now);
+  }
+  Collect(*hub);
+}
+
+bool Worker::WantsBytes(const Connection& connection) const {
+  if (connection.ending) return connection.shut_down;  // to see the end; what comes is dropped
+  // Whoever makes TLS answer (by key updates) has to take the answers.
+  if (connection.tls != nullptr && connection.tls->out.bytes() > kMaxTlsBacklogBytes) return false;
+  return connection.role == Role::kCancel || connection.wants_bytes;
+}
+
+void Worker::UpdateReading(Connection* connection) {
+  if (!connection->connected || uv_is_closing(&connection->handle)) return;
+  // What TLS still holds comes before what the socket has.
+  if (connection->tls != nullptr && !connection->ending && connection->tls->has_input()) {
+    Pump(connection);
+    connection->tls->Keep();
+    if (uv_is_closing(&connection->handle)) return;
+  }
+  const bool wants = WantsBytes(*connection);
+  if (wants == connection->reading) return;
+  connection->reading = wants;
+  if (wants) {
+    uv_read_start(&connection->stream, OnAllocate, OnRead);
+  } else {
+    uv_read_stop(&connection->stream);
   }
 }
 
-// The other end has gone, or cannot be reached.
-void Worker::OnGone(Connection* connection, const Error& error) {
-  const Role role = connection->role;
+// --- between the hub and the sockets ---
+
+void Worker::Collect(proxy::Hub& hub) {
+  std::move(inbox_.begin(), inbox_.end(), std::back_inserter(adopted_));
+  inbox_.clear();
+  while (hub.HasOutput(id_)) {
+    hub.TakeOutput(id_, &output_);
+    std::move(output_.actions.begin(), output_.actions.end(), std::back_inserter(actions_));
+    for (const proxy::ServerId id : output_.servers) Note(hub, Find(Role::kServer, id));
+    for (const proxy::ClientId id : output_.clients) Note(hub, Find(Role::kClient, id));
+    output_.Clear();
+  }
+  connect_timeout_ = hub.config().server_connect_timeout;
+  ending_ = end_asked_;
+}
+
+// Takes what is to be written, unless that of the last time has not been, and asks whether more is
+// to be read.
+void Worker::Note(proxy::Hub& hub, Connection* connection) {
+  if (connection == nullptr || !connection->connected) return;
+  const bool may_take = !connection->write_active && connection->taken.empty();
+  connection->left_behind = !may_take;
+  if (connection->role == Role::kClient) {
+    if (may_take) hub.TakeClientBytes(connection->id, &connection->taken);
+    const proxy::Session* session = hub.FindSession(connection->id);
+    connection->wants_bytes = session != nullptr && session->WantsClientBytes();
+    connection->holds_input = session != nullptr && session->holds_input();
+  } else {
+    if (may_take) hub.TakeServerBytes(connection->id, &connection->taken);
+    const pool::ServerConnection* server = hub.FindServer(connection->id);
+    connection->wants_bytes = server != nullptr && hub.WantsServerBytes(*server);
+  }
+  noted_.push_back(connection);
+}
+
+void Worker::Tell(proxy::Hub& hub, const News& news) {
+  Connection* connection = news.connection;
   const uint64_t id = connection->id;
-  const bool ending = connection->ending;
-  const bool connected = connection->connected;
-  if (connection->negotiation != nullptr && !ending) GiveRefusal(connection);
-  Close(connection);
-  if (role == Role::kCancel) return hub_.OnCancelSent(id, Now());
-  if (ending) return;
-  if (role == Role::kClient) {
-    hub_.OnClientGone(id, Now());
-  } else if (connected) {
-    hub_.OnServerGone(id, error, Now());
-  } else {
-    hub_.OnServerConnectFailed(id, error, Now());
+  const bool closing = uv_is_closing(&connection->handle) != 0;
+  const TimePoint now = Now();
+  switch (news.kind) {
+    case News::Kind::kReady:
+      if (closing || connection->ending) return;
+      Note(hub, connection);
+      if (connection->taken.empty() && connection->holds_input) hub.OnClientDrained(id, now);
+      return;
+    case News::Kind::kLost:
+      if (connection->role == Role::kCancel) return hub.OnCancelSent(id, now);
+      if (connection->role == Role::kClient) return hub.OnClientGone(id, now);
+      if (connection->connected) return hub.OnServerGone(id, news.error, now);
+      return hub.OnServerConnectFailed(id, news.error, now);
   }
 }
-
-// --- what the hub wants ---
 
 void Worker::Settle() {
   while (true) {
-    std::vector<proxy::NetAction> actions = hub_.TakeActions();
-    const std::vector<proxy::ServerId> servers = hub_.TakeTouchedServers();
-    const std::vector<proxy::ClientId> clients = hub_.TakeTouchedClients();
-    std::vector<Connection*> broken = std::exchange(broken_, {});
-    if (actions.empty() && servers.empty() && clients.empty() && broken.empty()) break;
-    for (proxy::NetAction& action : actions) Perform(std::move(action));
-    for (const uint64_t id : servers) {
-      if (Connection* connection = Find(Role::kServer, id)) {
-        Flush(connection);
-        UpdateReading(connection);
-      }
+    for (Adopted& adopted : std::exchange(adopted_, {})) Open(std::move(adopted));
+    for (proxy::NetAction& action : std::exchange(actions_, {})) Perform(std::move(action));
+    for (size_t i = 0; i < noted_.size(); ++i) {  // TLS may bring more of them
+      Write(noted_[i]);
+      UpdateReading(noted_[i]);
     }
-    for (const uint64_t id : clients) {
-      if (Connection* connection = Find(Role::kClient, id)) {
-        Flush(connection);
-        UpdateReading(connection);
-      }
+    noted_.clear();
+    if (news_.empty()) {
+      if (actions_.empty() && adopted_.empty()) break;
+      continue;
     }
-    for (Connection* connection : broken) {
-      if (!uv_is_closing(&connection->handle)) {
-        OnGone(connection, {"08006", "lost the connection", "", ""});
-      }
-    }
+    SharedHub::Access hub = hub_->Lock(id_);
+    for (const News& news : std::exchange(news_, {})) Tell(*hub, news);
+    Collect(*hub);
   }
-  FinishIfDrained();
+  if (ending_) CloseAll();
 }
 
 void Worker::Perform(proxy::NetAction action) {
@@ -456,41 +353,34 @@ Connection* Worker::Find(Role role, uint64_t id) {
 
 // --- writing ---
 
-Outbox* Worker::OutboxOf(Connection* connection) {
-  if (connection->ending || connection->role == Role::kCancel) return &connection->last;
-  if (connection->role == Role::kClient) {
-    proxy::Session* session = hub_.FindSession(connection->id);
-    return session == nullptr ? nullptr : &session->client_out;
-  }
-  pool::ServerConnection* server = hub_.FindServer(connection->id);
-  return server == nullptr ? nullptr : &server->out;
-}
-
-void Worker::Flush(Connection* connection) {
+// Writes what has been taken, and behind it the last words, as far as the socket takes it.
+void Worker::Write(Connection* connection) {
   if (connection->write_active || uv_is_closing(&connection->handle)) return;
-  Outbox* out = connection->connected ? OutboxOf(connection) : nullptr;
-  const bool had_bytes = out != nullptr && !out->empty();
-  if (connection->tls != nullptr && !FlushTls(connection, out)) return;
-  if (out == nullptr) return;
-  while (!out->empty()) {
-    if (!WriteNow(connection, out)) return;
-  }
-  if (had_bytes && connection->role == Role::kClient && !connection->ending) {
-    const proxy::Session* session = hub_.FindSession(connection->id);
-    if (session != nullptr && session->holds_input()) {
-      return hub_.OnClientDrained(connection->id, Now());
+  const bool had_bytes = !connection->taken.empty();
+  while (true) {
+    if (connection->ending && connection->taken.empty())
+      std::swap(connection->taken, connection->last);
+    if (connection->tls != nullptr && !WriteTls(connection)) return;
+    if (!connection->connected) return;
+    while (!connection->taken.empty()) {
+      if (!WriteSome(connection, &connection->taken)) return;
     }
+    if (!connection->ending || connection->last.empty()) break;
   }
-  if (connection->ending && !connection->shut_down) {
-    connection->shut_down = true;
+  if (connection->ending) {
+    if (std::exchange(connection->shut_down, true)) return;
     // Closing now could destroy what the other end has not read yet; it closes when it has.
     uv_shutdown(&connection->shutdown_request, &connection->stream, nullptr);
-    UpdateReading(connection);
+    return UpdateReading(connection);
+  }
+  // What was held back because of these bytes goes on.
+  if (connection->left_behind || (had_bytes && connection->holds_input)) {
+    news_.push_back({News::Kind::kReady, connection, {}});
   }
 }
 
 // Writes what the socket takes. Returns false if it takes no more: the rest is handed to uv_write.
-bool Worker::WriteNow(Connection* connection, Outbox* out) {
+bool Worker::WriteSome(Connection* connection, Outbox* out) {
   constexpr size_t kMaxPieces = 16;
   std::array<std::string_view, kMaxPieces> pieces;
   std::array<uv_buf_t, kMaxPieces> buffers;
@@ -502,13 +392,12 @@ bool Worker::WriteNow(Connection* connection, Outbox* out) {
   const int written =
       uv_try_write(&connection->stream, buffers.data(), static_cast<unsigned>(count));
   if (written > 0) {
-    CountSent(connection, static_cast<size_t>(written));
     out->Consume(static_cast<size_t>(written));
     return true;
   }
   if (written != UV_EAGAIN) {
     out->Clear();
-    broken_.push_back(connection);
+    Lose(connection, NetError("lost the connection", written));
     return false;
   }
   connection->writing = std::exchange(*out, {});
@@ -526,16 +415,9 @@ bool Worker::WriteNow(Connection* connection, Outbox* out) {
                               static_cast<unsigned>(blocks.size()), OnWritten);
   if (status != 0) {
     connection->write_active = false;
-    broken_.push_back(connection);
+    Lose(connection, NetError("lost the connection", status));
   }
   return false;
-}
-
-// Of TLS the plain bytes count, when they are encrypted.
-void Worker::CountSent(const Connection* connection, size_t bytes) {
-  if (connection->tls != nullptr) return;
-  const bool client = connection->role == Role::kClient;
-  hub_.CountSent(client ? bytes : 0, client ? 0 : bytes);
 }
 
 void Worker::OnWritten(uv_write_t* request, int status) {
@@ -543,74 +425,29 @@ void Worker::OnWritten(uv_write_t* request, int status) {
   connection->write_active = false;
   if (status == UV_ECANCELED || uv_is_closing(&connection->handle)) return;
   Worker* worker = connection->worker;
-  const uint64_t bytes = connection->writing.bytes();
   connection->writing.Clear();
   if (status != 0) {
-    worker->OnGone(connection, NetError("lost the connection", status));
-    return worker->Settle();
-  }
-  const bool client = connection->role == Role::kClient;
-  worker->CountSent(connection, bytes);
-  worker->Flush(connection);
-  if (connection->tls != nullptr) worker->UpdateReading(connection);
-  // The other side of the session may have been held back for this.
-  if (!connection->ending && connection->role != Role::kCancel) {
-    if (client) {
-      const proxy::Session* session = worker->hub_.FindSession(connection->id);
-      if (session != nullptr && session->server() != nullptr) {
-        if (Connection* server = worker->Find(Role::kServer, session->server()->id())) {
-          worker->UpdateReading(server);
-        }
-      }
-    } else if (const pool::ServerConnection* server = worker->hub_.FindServer(connection->id)) {
-      if (Connection* other = worker->Find(Role::kClient, server->client)) {
-        worker->UpdateReading(other);
-      }
+    worker->Lose(connection, NetError("lost the connection", status));
+  } else {
+    worker->Write(connection);
+    if (connection->tls != nullptr) worker->UpdateReading(connection);
+    const bool done = !connection->write_active && connection->connected && !connection->ending;
+    if (done && connection->role != Role::kCancel) {
+      worker->news_.push_back({News::Kind::kReady, connection, {}});
     }
   }
   worker->Settle();
 }
 
-// --- reading or not ---
-
-bool Worker::WantsBytes(const Connection& connection) {
-  if (connection.ending) return connection.shut_down;  // to see the end; what comes is dropped
-  // Whoever makes TLS answer (by key updates) has to take the answers.
-  if (connection.tls != nullptr && connection.tls->out.bytes() > kMaxTlsBacklogBytes) return false;
-  switch (connection.role) {
-    case Role::kClient: {
-      const proxy::Session* session = hub_.FindSession(connection.id);
-      return session != nullptr && session->WantsClientBytes();
-    }
-    case Role::kServer: {
-      const pool::ServerConnection* server = hub_.FindServer(connection.id);
-      return server != nullptr && hub_.WantsServerBytes(*server);
-    }
-    case Role::kCancel:
-      return true;
-  }
-  return true;
-}
-
-void Worker::UpdateReading(Connection* connection) {
-  if (!connection->connected || uv_is_closing(&connection->handle)) return;
-  // What TLS still holds comes before what the socket has.
-  if (connection->tls != nullptr && !connection->ending && connection->tls->has_input()) {
-    Pump(connection);
-    connection->tls->Keep();
-  }
-  if (uv_is_closing(&connection->handle)) return;
-  const bool wants = WantsBytes(*connection);
-  if (wants == connection->reading) return;
-  connection->reading = wants;
-  if (wants) {
-    uv_read_start(&connection->stream, OnAllocate, OnRead);
-  } else {
-    uv_read_stop(&connection->stream);
-  }
-}
-
 // --- ending ---
+
+void Worker::Lose(Connection* connection, Error error) {
+  if (uv_is_closing(&connection->handle)) return;
+  const bool told = connection->ending;  // the hub has let go of it
+  if (connection->negotiation != nullptr && !told) GiveRefusal(connection);
+  Close(connection);
+  if (!told) news_.push_back({News::Kind::kLost, connection, std::move(error)});
+}
 
 void Worker::End(Connection* connection, Outbox last) {
   (connection->role == Role::kClient ? clients_ : servers_).erase(connection->id);
@@ -618,7 +455,7 @@ void Worker::End(Connection* connection, Outbox last) {
   connection->ending = true;
   connection->last = std::move(last);
   connection->deadline = Now() + kLingerTime;
-  Flush(connection);
+  Write(connection);
   UpdateReading(connection);
 }
 
@@ -633,36 +470,25 @@ void Worker::Close(Connection* connection) {
     servers_.erase(it);
   }
   others_.erase(connection);
-  resolving_.erase(connection);
+  AbandonResolution(connection);
   uv_close(&connection->handle, OnClosed);
 }
 
 void Worker::OnClosed(uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); }
 
-// --- statistics ---
-
-Report Worker::AskForReport() {
-  std::unique_lock lock(report_mutex_);
-  const uint64_t wanted = ++reports_asked_;
-  uv_async_send(&report_async_);
-  report_ready_.wait_for(lock, kReportPatience, [&] { return reports_answered_ >= wanted; });
-  return reports_answered_ >= wanted ? report_ : Report();
+void Worker::CloseAll() {
+  if (std::exchange(ended_, true)) return;
+  std::vector<Connection*> all(others_.begin(), others_.end());
+  for (const auto& [id, connection] : clients_) all.push_back(connection);
+  for (const auto& [id, connection] : servers_) all.push_back(connection);
+  for (Connection* connection : all) Close(connection);
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&wake_), nullptr);
 }
-
-void Worker::OnReportAsked(uv_async_t* async) {
-  auto* worker = static_cast<Worker*>(async->data);
-  const std::lock_guard lock(worker->report_mutex_);
-  worker->report_ = {proxy::Metrics(worker->hub_), proxy::StatsJson(worker->hub_)};
-  worker->reports_answered_ = worker->reports_asked_;
-  worker->report_ready_.notify_all();
-}
-
-// --- time and signals ---
-
-void Worker::OnTimer(uv_timer_t* timer) { static_cast<Worker*>(timer->data)->Tick(); }
 
 void Worker::Tick() {
   const TimePoint now = Now();
+  turned_at_ = now;
   std::vector<Connection*> late;
   for (const auto& [id, connection] : servers_) {
     if (now > connection->deadline) late.push_back(connection);
@@ -671,83 +497,9 @@ void Worker::Tick() {
     if (now > connection->deadline) late.push_back(connection);
   }
   for (Connection* connection : late) {
-    OnGone(connection, {"08006", "could not connect to the server: timeout expired", "", ""});
+    Lose(connection, {"08006", "could not connect to the server: timeout expired", "", ""});
   }
-  hub_.OnTick(now);
   Settle();
-  health_->Turn(hub_.ready());
-  if (hub_.ordered_shutdown() != proxy::Hub::Shutdown::kNo) {
-    if (!draining_) Drain();
-    if (hub_.ordered_shutdown() == proxy::Hub::Shutdown::kAtOnce) drain_deadline_ = now;
-    FinishIfDrained();
-  }
-  if (done_ && !draining_ && done_(hub_)) {
-    draining_ = true;
-    drain_deadline_ = now;
-    FinishIfDrained();
-  }
-}
-
-void Worker::OnSignal(uv_signal_t* signal, int number) {
-  auto* worker = static_cast<Worker*>(signal->data);
-  if (number == SIGHUP) {
-    (void)worker->hub_.Reload(worker->Now());  // what is wrong is in the log
-    return worker->Settle();
-  }
-  if (!worker->draining_) return worker->Drain();
-  worker->drain_deadline_ = worker->Now();  // asked twice: at once
-  worker->FinishIfDrained();
-}
-
-void Worker::Drain() {
-  const Duration timeout = hub_.config().drain_timeout;
-  draining_ = true;
-  drain_deadline_ = Now() + timeout;
-  log::info("draining clients={} drain_timeout_ms={}", hub_.sessions().size(),
-            timeout.count() / 1000);
-  StopListening();
-  hub_.Drain(Now());
-  health_->Turn(false);
-  Settle();
-}
-
-void Worker::StopListening() {
-  for (const auto& listener : listeners_) {
-    uv_close(&listener->handle, nullptr);
-    if (listener->unix_socket) unlink(listener->path.c_str());
-  }
-}
-
-void Worker::FinishIfDrained() {
-  if (!draining_ || stopping_) return;
-  const TimePoint now = Now();
-  if (!hub_.sessions().empty() && now < drain_deadline_) return;
-  stopping_ = true;
-  hub_.EndAll(now);
-  for (proxy::NetAction& action : hub_.TakeActions()) {
-    if (action.kind == proxy::NetAction::Kind::kCloseClient) Perform(std::move(action));
-  }
-  std::vector<Connection*> all(others_.begin(), others_.end());
-  for (const auto& [id, connection] : clients_) all.push_back(connection);
-  for (const auto& [id, connection] : servers_) all.push_back(connection);
-  for (Connection* connection : all) Close(connection);
-  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
-  health_->End();
-  uv_close(reinterpret_cast<uv_handle_t*>(&report_async_), nullptr);
-  for (const auto& signal : signals_) {
-    uv_close(reinterpret_cast<uv_handle_t*>(signal.get()), nullptr);
-  }
-  log::info("drained");
-}
-
-void Worker::RunUntil(std::function<bool(const proxy::Hub&)> done) {
-  done_ = std::move(done);
-  Run();
-}
-
-void Worker::Run() {
-  uv_timer_start(&timer_, OnTimer, 0, kTickMs);
-  uv_run(&loop_, UV_RUN_DEFAULT);
 }
 
 }  // namespace pgsidecar::net

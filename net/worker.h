@@ -1,103 +1,116 @@
-// A worker: one libuv loop that carries the bytes and events of one Hub. Everything here runs on
-// the loop's thread, but for AskForReport.
+// A worker: one libuv loop on a thread of its own, which carries the bytes and events of its
+// connections to the hub that all workers share, and back.
 //
 // A read fills the worker's one buffer and goes to the hub at once; what the hub wants to be
 // written is written at once as far as the socket takes it. Only what the socket does not take
-// waits.
+// waits. Under the hub's lock bytes are taken over, never carried: no system call is made there.
+//
+// Everything here runs on the loop's thread, but for what says otherwise.
 
 #ifndef PGSIDECAR_NET_WORKER_H_
 #define PGSIDECAR_NET_WORKER_H_
 
+#include <time.h>
 #include <uv.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <cstdint>
-#include <functional>
 #include <memory>
-#include <mutex>
-#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "net/connection.h"
-#include "net/health.h"
+#include "net/listener.h"
+#include "net/shared_hub.h"
 #include "net/tls_context.h"
-#include "proxy/hub.h"
+#include "pool/tls_negotiation.h"
+#include "proxy/config.h"
 
 namespace pgsidecar::net {
 
 class Worker {
  public:
-  // All of them outlive the worker.
-  Worker(const proxy::Config* config, Health* health, TlsStore* tls);
+  // `tls` and `hub` outlive the worker, which has a waker in the hub.
+  Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, TlsStore* tls, SharedHub* hub);
+  // REQUIRES: the loop does not run.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Opens every listener. The error names the address and what is wrong with it.
-  Result<bool> Listen();
-  void LogListeners() const;
-  // How SIGHUP and the console read the configuration anew; certificates are read with it.
-  void OnReload(proxy::Hub::ReloadConfig reload) {
-    hub_.set_reload(std::move(reload), [this](const proxy::Config& now) { tls_->Reload(now); });
-  }
-  // From any thread: the statistics of now, asked of the loop; empty if it does not answer in time.
-  Report AskForReport();
-  // Runs until a signal has asked for the end and every session has ended.
+  uv_loop_t* loop() { return &loop_; }
+  // Runs until the end has been asked for and everything on the loop is closed.
   void Run();
-  // Runs until `done`, which is asked once a tick, says so.
-  void RunUntil(std::function<bool(const proxy::Hub&)> done);
+
+  // --- from any thread that holds the hub's lock; the caller wakes the worker ---
+  // The client's socket is this worker's from now on.
+  void Adopt(proxy::ClientId client, Arrival arrival);
+  // The last words are written as far as that goes at once, and every connection is closed.
+  void AskToEnd() { end_asked_ = true; }
+
+  // --- from any thread ---
+  void Wake() { uv_async_send(&wake_); }
+  // When the loop last turned; zero before it runs.
+  TimePoint turned_at() const { return turned_at_.load(); }
+  // The processor time of its thread, or nothing before it runs.
+  Duration processor_time() const;
+
+  static TimePoint Now();
 
  private:
-  struct Listener;
-  struct Resolution;
-
-  Result<bool> ListenOn(const proxy::ListenAddress& address);
-  static void OnNewClient(uv_stream_t* listener, int status);
-  void Accept(Listener* listener);
-
-  void Connect(proxy::ServerId id, Role role, Outbox first_bytes,
-               std::unique_ptr<pool::TlsNegotiation> negotiation);
-  void ConnectTo(Connection* connection, const sockaddr* address);
-  static void OnResolved(uv_getaddrinfo_t* request, int status, addrinfo* addresses);
-  static void OnConnected(uv_connect_t* request, int status);
-  void OnConnectEnded(Connection* connection, int status);
-  void OnOpen(Connection* connection);
+  struct Adopted {
+    proxy::ClientId client;
+    Arrival arrival;
+  };
+  // What has come of system calls, and is told to the hub when it is locked next.
+  struct News {
+    // kReady: open, or what was taken last has been written.
+    enum class Kind : uint8_t { kReady, kLost };
+    Kind kind;
+    Connection* connection;
+    Error error;  // of kLost
+  };
 
   static void OnAllocate(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
   static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
   static void OnWritten(uv_write_t* request, int status);
+  static void OnConnectEnded(Connection* connection, int status);
   static void OnClosed(uv_handle_t* handle);
-  static void OnReportAsked(uv_async_t* async);
-  static void OnTimer(uv_timer_t* timer);
-  static void OnSignal(uv_signal_t* signal, int number);
 
   void OnBytes(Connection* connection, std::string_view bytes);
   void Deliver(Connection* connection, std::string_view bytes);
-  void OnGone(Connection* connection, const Error& error);
-  // Performs what the hub asks for, and writes what it has to say, until it is content.
+  void OnOpen(Connection* connection);
+  // The other end has gone, or cannot be reached.
+  void Lose(Connection* connection, Error error);
+
+  // --- under the hub's lock ---
+  void Tell(proxy::Hub& hub, const News& news);
+  // Takes over what the hub has for this worker.
+  void Collect(proxy::Hub& hub);
+  void Note(proxy::Hub& hub, Connection* connection);
+
+  // --- without it ---
+  // Does what has been taken over, tells the hub what came of it, and so on until both are content.
+  // The end of every callback that has to do with connections.
   void Settle();
   void Perform(proxy::NetAction action);
-  Connection* Find(Role role, uint64_t id);
-  Outbox* OutboxOf(Connection* connection);
-  void Flush(Connection* connection);
-  bool WriteNow(Connection* connection, Outbox* out);
-  void CountSent(const Connection* connection, size_t bytes);
+  void Open(Adopted adopted);
+  void Connect(proxy::ServerId id, Role role, Outbox first_bytes,
+               std::unique_ptr<pool::TlsNegotiation> negotiation);
+  void Write(Connection* connection);
+  bool WriteSome(Connection* connection, Outbox* out);
+  bool WantsBytes(const Connection& connection) const;
   void UpdateReading(Connection* connection);
-  bool WantsBytes(const Connection& connection);
   void End(Connection* connection, Outbox last);
   void Close(Connection* connection);
+  void CloseAll();
   void Tick();
-  void StopListening();
-  void Drain();
-  void FinishIfDrained();
-  TimePoint Now() const;
+  Connection* Find(Role role, uint64_t id);
 
-  // --- worker_tls.cc ---
+  // --- worker_tls.cc, without it, too ---
   std::unique_ptr<pool::TlsNegotiation> NewNegotiation(bool must_encrypt) const;
   void Negotiate(Connection* connection, pool::TlsNegotiation::Step step);
   void Reconnect(Connection* connection);
@@ -106,37 +119,40 @@ class Worker {
   void OnGuardedBytes(Connection* connection, std::string_view bytes);
   void DeliverJudged(Connection* connection, std::string_view bytes);
   void Pump(Connection* connection);
-  void LogFailure(const Connection* connection);
+  void LogFailure(proxy::Hub& hub, const Connection* connection);
   bool ShakeHands(Connection* connection);
-  bool FlushTls(Connection* connection, Outbox* plain);
+  bool WriteTls(Connection* connection);
 
-  const proxy::Config* config_;
-  Health* health_;
+  proxy::WorkerId id_;
+  proxy::UpstreamUrl upstream_;
   TlsStore* tls_;
+  SharedHub* hub_;
   uv_loop_t loop_;
   uv_timer_t timer_;
-  std::vector<std::unique_ptr<uv_signal_t>> signals_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
-  proxy::Hub hub_;
+  uv_async_t wake_;
   std::vector<char> read_buffer_;
   std::vector<char> tls_buffer_;  // for decrypted bytes; empty as long as there is no TLS
+  std::atomic<TimePoint> turned_at_{};
+  std::atomic<clockid_t> processor_clock_{};
+  std::atomic<bool> running_ = false;
 
   std::unordered_map<uint64_t, Connection*> clients_;
   std::unordered_map<uint64_t, Connection*> servers_;
   std::unordered_set<Connection*> others_;  // cancels, and connections that are ending
-  std::unordered_set<Connection*> resolving_;
-  std::vector<Connection*> broken_;  // found dead while writing
-  bool draining_ = false;
-  bool stopping_ = false;
-  TimePoint drain_deadline_{};
-  std::function<bool(const proxy::Hub&)> done_;  // of RunUntil
 
-  uv_async_t report_async_;
-  std::mutex report_mutex_;  // guards what follows
-  std::condition_variable report_ready_;
-  uint64_t reports_asked_ = 0;
-  uint64_t reports_answered_ = 0;
-  Report report_;
+  // Taken over from the hub, not done yet.
+  proxy::Output output_;
+  std::vector<proxy::NetAction> actions_;
+  std::vector<Adopted> adopted_;
+  std::vector<Connection*> noted_;  // whose bytes have been taken, or whose wish may have changed
+  Duration connect_timeout_{};      // as the configuration says now
+  bool ending_ = false;
+  bool ended_ = false;
+  std::vector<News> news_;
+
+  // Guarded by the hub's lock.
+  std::vector<Adopted> inbox_;
+  bool end_asked_ = false;
 };
 
 }  // namespace pgsidecar::net

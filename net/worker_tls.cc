@@ -29,7 +29,7 @@ constexpr size_t kPlainBytes = 16384;
 // Null if there is nothing to be negotiated: no TLS. `must_encrypt`: a cancel request takes the way
 // of what it cancels.
 std::unique_ptr<TlsNegotiation> Worker::NewNegotiation(bool must_encrypt) const {
-  const proxy::UpstreamUrl& upstream = config_->upstream;
+  const proxy::UpstreamUrl& upstream = upstream_;
   if (upstream.tls.mode == TlsMode::kDisable || upstream.host.starts_with('/')) return nullptr;
   const TlsMode mode =
       must_encrypt ? std::max(upstream.tls.mode, TlsMode::kRequire) : upstream.tls.mode;
@@ -55,7 +55,7 @@ void Worker::Negotiate(Connection* connection, TlsNegotiation::Step step) {
         AppendBig32(to, 8);
         AppendBig32(to, pgwire::kSslRequestCode);
       });
-      return Flush(connection);
+      return Write(connection);
     }
     case Step::kPlain:
       connection->tls.reset();
@@ -68,7 +68,7 @@ void Worker::Negotiate(Connection* connection, TlsNegotiation::Step step) {
       break;
   }
   const bool shook_hands = connection->tls != nullptr && connection->tls->started();
-  OnGone(connection, shook_hands ? connection->tls->error() : connection->negotiation->error());
+  Lose(connection, shook_hands ? connection->tls->error() : connection->negotiation->error());
 }
 
 // The same connection to the hub, another socket.
@@ -83,7 +83,7 @@ void Worker::Reconnect(Connection* connection) {
 void Worker::GiveRefusal(Connection* connection) {
   const std::string said = connection->negotiation->TakeSaid();
   if (!said.empty() && connection->role == Role::kServer) {
-    hub_.OnServerBytes(connection->id, said, Now());
+    Deliver(connection, said);
   }
 }
 
@@ -92,20 +92,19 @@ void Worker::GiveRefusal(Connection* connection) {
 void Worker::StartClientTls(Connection* connection, proxy::NetAction action) {
   std::shared_ptr<TlsContext> context = tls_->clients();
   if (context == nullptr) {  // switched off between the client's request and now
-    broken_.push_back(connection);
-    return;
+    return Lose(connection, {"08006", "TLS has been switched off", "", ""});
   }
   const bool direct = action.kind == proxy::NetAction::Kind::kStartDirectTls;
   connection->tls = std::make_unique<TlsStream>(std::move(context), direct);
-  if (!direct) {
-    connection->tls->out = std::move(action.last_bytes);
-    return Flush(connection);
-  }
-  std::string first_bytes;
+  std::string bytes;
   std::vector<std::string_view> pieces(action.last_bytes.pieces());
   pieces.resize(action.last_bytes.Peek(pieces));
-  for (const std::string_view piece : pieces) first_bytes += piece;
-  OnGuardedBytes(connection, first_bytes);
+  for (const std::string_view piece : pieces) bytes += piece;
+  if (direct) return OnGuardedBytes(connection, bytes);
+  // What has been said before is not encrypted either.
+  connection->tls->out = std::exchange(connection->taken, {});
+  connection->tls->out.Append(bytes);
+  Write(connection);
 }
 
 // --- bytes in ---
@@ -153,20 +152,20 @@ void Worker::Pump(Connection* connection) {
       case TlsStream::Outcome::kNeedMore:
         break;
       case TlsStream::Outcome::kClosed:
-        return OnGone(connection, {"08006", "server closed the connection unexpectedly", "", ""});
+        return Lose(connection, {"08006", "server closed the connection unexpectedly", "", ""});
       case TlsStream::Outcome::kFailed:
-        Flush(connection);  // an alert says why
-        return OnGone(connection, tls.error());
+        Write(connection);  // an alert says why
+        return Lose(connection, tls.error());
     }
   }
-  if (!tls.out.empty()) Flush(connection);
+  if (!tls.out.empty()) Write(connection);
 }
 
-void Worker::LogFailure(const Connection* connection) {
+void Worker::LogFailure(proxy::Hub& hub, const Connection* connection) {
   const bool client = connection->role == Role::kClient;
-  const proxy::Session* session = client ? hub_.FindSession(connection->id) : nullptr;
+  const proxy::Session* session = client ? hub.FindSession(connection->id) : nullptr;
   log::info("TLS handshake failed {}={} peer={} reason={}", client ? "client" : "server",
-            connection->id, session != nullptr ? session->peer() : config_->upstream.host,
+            connection->id, session != nullptr ? session->peer() : upstream_.host,
             connection->tls->error().message);
 }
 
@@ -177,22 +176,25 @@ bool Worker::ShakeHands(Connection* connection) {
     case TlsStream::Outcome::kDone:
       break;
     case TlsStream::Outcome::kNeedMore:
-      Flush(connection);
+      Write(connection);
       return false;
     case TlsStream::Outcome::kClosed:
     case TlsStream::Outcome::kFailed:
-      hub_.CountTlsFailure(client);
-      Flush(connection);  // an alert says why
-      LogFailure(connection);
-      if (client) {
-        hub_.OnClientGone(connection->id, Now());
-      } else {
-        Negotiate(connection, connection->negotiation->OnHandshakeFailed());
+      Write(connection);  // an alert says why
+      {
+        SharedHub::Access hub = hub_->Lock(id_);
+        hub->CountTlsFailure(client);
+        LogFailure(*hub, connection);
+        if (client) hub->OnClientGone(connection->id, Now());
+        Collect(*hub);
       }
+      if (!client) Negotiate(connection, connection->negotiation->OnHandshakeFailed());
       return false;
   }
   if (client) {
-    hub_.OnClientSecured(connection->id, connection->tls->security(), Now());
+    SharedHub::Access hub = hub_->Lock(id_);
+    hub->OnClientSecured(connection->id, connection->tls->security(), Now());
+    Collect(*hub);
   } else {
     OnOpen(connection);
   }
@@ -201,32 +203,29 @@ bool Worker::ShakeHands(Connection* connection) {
 
 // --- bytes out ---
 
-// Writes what the socket takes of what TLS has to say and, encrypted piece by piece, of `plain`,
-// which may be null. Returns whether nothing is left.
-bool Worker::FlushTls(Connection* connection, Outbox* plain) {
+// Writes what the socket takes of what TLS has to say and, encrypted piece by piece, of what has
+// been taken. Returns whether nothing is left.
+bool Worker::WriteTls(Connection* connection) {
   TlsStream& tls = *connection->tls;
+  Outbox* plain = &connection->taken;
   while (true) {
     while (!tls.out.empty()) {
-      if (!WriteNow(connection, &tls.out)) return false;
+      if (!WriteSome(connection, &tls.out)) return false;
     }
-    if (plain == nullptr) return true;
     if (!tls.established()) {
       if (connection->ending) plain->Clear();  // there is no way to say it
       return plain->empty();
     }
     if (plain->empty()) {
-      if (connection->ending) tls.Close();
+      if (connection->ending && connection->last.empty()) tls.Close();
       if (tls.out.empty()) return true;
       continue;
     }
-    const size_t count = tls.Encrypt(plain);
-    if (count == 0) {
+    if (tls.Encrypt(plain) == 0) {
       plain->Clear();
-      broken_.push_back(connection);
+      Lose(connection, tls.error());
       return false;
     }
-    const bool client = connection->role == Role::kClient;
-    hub_.CountSent(client ? count : 0, client ? 0 : count);
   }
 }
 

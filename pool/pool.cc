@@ -63,8 +63,8 @@ int Rank(const ServerConnection& server, const LeaseWish& wish) {
                                server.sequence_client != wish.client &&
                                server.sequence_client != kClientGone;
   const bool takes_home = server.home_of != 0 && server.home_of != wish.client;
-  return (takes_sequences ? 0 : 8) + (server.id() == wish.last ? 4 : 0) + (takes_home ? 0 : 2) +
-         (SameLabel(server.label, wish.label) ? 1 : 0);
+  return (takes_sequences ? 0 : 16) + (server.id() == wish.last ? 8 : 0) + (takes_home ? 0 : 4) +
+         (SameLabel(server.label, wish.label) ? 2 : 0) + (server.worker == wish.worker ? 1 : 0);
 }
 
 }  // namespace

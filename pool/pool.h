@@ -34,6 +34,7 @@ struct LeaseWish {
   bool only_last = false;  // what it needs is there and nowhere else
   bool uses_sequences = false;
   SharedLabel label{};  // the settings that it has to find
+  WorkerId worker = 0;  // where a connection costs least
 };
 
 class Pool {

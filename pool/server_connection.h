@@ -40,6 +40,8 @@ class Pool;
 
 using ServerId = uint64_t;
 using ClientId = uint64_t;
+// Of the event loops that carry the sockets, the first is 0.
+using WorkerId = uint32_t;
 inline constexpr ClientId kClientGone = UINT64_MAX;
 
 enum class ServerState : uint8_t {
@@ -115,6 +117,7 @@ class ServerConnection {
 
   // --- what the session holds, kept by whoever changes it ---
   Outbox out;
+  WorkerId worker = 0;  // whose loop carries the socket
   TransportSecurity transport;  // from when the socket is connected
   // Of what the server sends, whoever reads it: a message may begin before a lease and end in it.
   pgwire::MessageStream stream;

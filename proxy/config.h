@@ -31,6 +31,9 @@
 
 namespace pgsidecar::proxy {
 
+// Event loops, one thread each.
+inline constexpr uint32_t kMaxWorkers = 64;
+
 // What --version prints; the project's version in CMakeLists.txt.
 inline constexpr std::string_view kVersion = "0.1.0";
 
@@ -49,6 +52,7 @@ struct Config {
   UpstreamUrl upstream;
   std::vector<ListenAddress> listen = {{"127.0.0.1", 6432}};
   std::optional<ListenAddress> http_listen;  // for health, metrics and statistics
+  uint32_t workers = 1;                      // event loops; 0: one a processor
   // Whether a server that lets a client in without a challenge is believed on a listener that
   // others than this machine reach (such a server's pg_hba trusts the proxy's address, not the
   // client's), and whether `trust` holds there.

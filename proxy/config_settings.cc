@@ -33,6 +33,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
          "where clients connect: host:port, [IPv6]:port or /directory:port, several with commas"}),
     AtStart(
         {"http_listen", &Config::http_listen, "where health, metrics and statistics are served"}),
+    AtStart({"workers", &Config::workers, "event loops, a thread each; 0: as many as processors", 0,
+             kMaxWorkers}),
     {"accept_unauthenticated", &Config::accept_unauthenticated,
      "let clients of other machines in when the server, or auth_type trust, asks them for nothing"},
     {"auth_type", Choice{&Config::auth_type, kAuthTypes},

@@ -185,11 +185,12 @@ LocalAnswer ShowClients(const Hub& hub, TimePoint now) {
          session->pin() == catalog::Pin::kNone ? Value() : Text(PinName(session->pin())),
          session->pin() == catalog::Pin::kNone ? Value() : Seconds(now - session->pinned_since()),
          session->bypass().empty() ? Value() : Text(session->bypass()),
-         Seconds(now - session->connected_at())});
+         Seconds(now - session->connected_at()), Count(session->worker)});
   }
-  return Show({"id", "addr", "tls", "user", "database", "application_name", "state", "activity",
-               "server_id", "pinned_because", "pinned_seconds", "bypass_because", "age_seconds"},
-              std::move(rows));
+  return Show(
+      {"id", "addr", "tls", "user", "database", "application_name", "state", "activity",
+       "server_id", "pinned_because", "pinned_seconds", "bypass_because", "age_seconds", "worker"},
+      std::move(rows));
 }
 
 std::string_view PurposeOf(const pool::ServerConnection& server) {
@@ -208,11 +209,47 @@ LocalAnswer ShowServers(const Hub& hub, TimePoint now) {
                     Text(PurposeOf(*server)), Count(server->pid),
                     server->client ? Count(server->client) : Value(),
                     Count(server->statements().size()), Text(server->close_needed ? "yes" : "no"),
-                    Seconds(now - server->created_at), Seconds(now - server->used_at)});
+                    Seconds(now - server->created_at), Seconds(now - server->used_at),
+                    Count(server->worker)});
   }
   return Show({"id", "tls", "user", "database", "state", "purpose", "remote_pid", "client_id",
-               "prepared_statements", "close_needed", "age_seconds", "idle_seconds"},
+               "prepared_statements", "close_needed", "age_seconds", "idle_seconds", "worker"},
               std::move(rows));
+}
+
+// The same of each worker, in their order.
+struct WorkerFigure {
+  std::string_view name;
+  std::string_view help;
+  bool counter;
+  std::vector<uint64_t> values;
+};
+
+std::vector<WorkerFigure> WorkerFigures(const Hub& hub) {
+  WorkerFigure clients = {"worker_clients", "Client connections now, by worker", false, {}};
+  WorkerFigure servers = {"worker_servers", "Server connections now, by worker", false, {}};
+  WorkerFigure busy = {"worker_processor_microseconds_total",
+                       "Processor time that the worker's thread has used",
+                       true,
+                       {}};
+  for (WorkerId worker = 0; worker < hub.workers(); ++worker) {
+    const Hub::WorkerFigures figures = hub.figures_of(worker);
+    clients.values.push_back(figures.clients);
+    servers.values.push_back(figures.servers);
+    busy.values.push_back(static_cast<uint64_t>(figures.processor_time.count()));
+  }
+  return {std::move(clients), std::move(servers), std::move(busy)};
+}
+
+LocalAnswer ShowWorkers(const Hub& hub) {
+  const std::vector<WorkerFigure> figures = WorkerFigures(hub);
+  std::vector<Row> rows;
+  for (WorkerId worker = 0; worker < hub.workers(); ++worker) {
+    Row row = {Count(worker)};
+    for (const WorkerFigure& figure : figures) row.push_back(Count(figure.values[worker]));
+    rows.push_back(std::move(row));
+  }
+  return Show({"worker", "clients", "servers", "processor_microseconds"}, std::move(rows));
 }
 
 LocalAnswer ShowConfig(const Hub& hub) {
@@ -238,7 +275,7 @@ struct NamedCommand {
 
 LocalAnswer ShowHelp(Hub&, TimePoint);
 
-constexpr std::array<NamedCommand, 16> kCommands = {{
+constexpr std::array<NamedCommand, 17> kCommands = {{
     {"SHOW STATS", [](Hub& hub, TimePoint) { return ShowFigures(StatsFigures(hub)); },
      "what the proxy has done since its start"},
     {"SHOW TOTALS", [](Hub& hub, TimePoint) { return ShowFigures(StatsFigures(hub)); }, "the same"},
@@ -254,6 +291,8 @@ constexpr std::array<NamedCommand, 16> kCommands = {{
      "client connections"},
     {"SHOW SERVERS", [](Hub& hub, TimePoint now) { return ShowServers(hub, now); },
      "server connections"},
+    {"SHOW WORKERS", [](Hub& hub, TimePoint) { return ShowWorkers(hub); },
+     "event loops, and the connections that each carries"},
     {"SHOW STATEMENTS", [](Hub& hub, TimePoint) { return ShowStatements(hub); },
      "calls, hits and refusals by statement, most called first"},
     {"SHOW RULES", [](Hub& hub, TimePoint) { return ShowRules(hub); },
@@ -368,6 +407,15 @@ std::string Metrics(const Hub& hub) {
     for (size_t i = 0; i < kCacheClasses; ++i) {
       text += name + "{class=\"" + std::string(CacheClassName(static_cast<CacheClass>(i))) +
               "\"} " + std::to_string(figure.values[i]) + "\n";
+    }
+  }
+  for (const WorkerFigure& figure : WorkerFigures(hub)) {
+    const std::string name = "pgsidecar_" + std::string(figure.name);
+    text += "# HELP " + name + " " + std::string(figure.help) + "\n";
+    text += "# TYPE " + name + (figure.counter ? " counter\n" : " gauge\n");
+    for (size_t worker = 0; worker < figure.values.size(); ++worker) {
+      text += name + "{worker=\"" + std::to_string(worker) + "\"} " +
+              std::to_string(figure.values[worker]) + "\n";
     }
   }
   return text;

@@ -11,13 +11,20 @@ namespace pgsidecar::proxy {
 using pool::ServerConnection;
 using pool::ServerState;
 
-Hub::Hub(const Config* config, Random random)
+void Output::Clear() {
+  actions.clear();
+  clients.clear();
+  servers.clear();
+}
+
+Hub::Hub(const Config* config, Random random, WorkerId workers)
     : config_(config),
       random_(std::move(random)),
       store_(cache::StoreOptions{.max_bytes = config->cache_bytes,
                                  .max_entries = config->cache_entries},
              &versions_),
-      flights_(&versions_) {
+      flights_(&versions_),
+      workers_(workers) {
   shared_ = {.config = config,
              .versions = &versions_,
              .store = &store_,
@@ -50,14 +57,70 @@ bool Hub::WantsServerBytes(const ServerConnection& server) {
          session->client_out.bytes() < config_->client_buffer_bytes;
 }
 
+// --- workers ---
+
+void Hub::Touch(const Session& session) {
+  std::vector<ClientId>& touched = workers_[session.worker].output.clients;
+  if (touched.empty() || touched.back() != session.id()) touched.push_back(session.id());
+}
+
+void Hub::TouchServer(const ServerConnection& server) {
+  std::vector<ServerId>& touched = workers_[server.worker].output.servers;
+  if (touched.empty() || touched.back() != server.id()) touched.push_back(server.id());
+}
+
+void Hub::TouchServer(ServerId id) {
+  if (const ServerConnection* server = FindServer(id)) TouchServer(*server);
+}
+
+void Hub::TakeClientBytes(ClientId id, Outbox* into) {
+  Session* session = FindSession(id);
+  if (session == nullptr || session->client_out.empty()) return;
+  const size_t bytes = session->client_out.bytes();
+  statistics_.bytes_to_clients += bytes;
+  std::swap(session->client_out, *into);
+  if (bytes >= config_->client_buffer_bytes && session->server() != nullptr) {
+    TouchServer(*session->server());
+  }
+}
+
+void Hub::TakeServerBytes(ServerId id, Outbox* into) {
+  ServerConnection* server = FindServer(id);
+  if (server == nullptr || server->out.empty()) return;
+  const size_t bytes = server->out.bytes();
+  statistics_.bytes_to_servers += bytes;
+  std::swap(server->out, *into);
+  if (bytes < config_->server_buffer_bytes) return;
+  if (const Session* session = FindSession(server->client)) Touch(*session);
+}
+
+Hub::WorkerFigures Hub::figures_of(WorkerId worker) const {
+  const auto servers = std::count_if(servers_.begin(), servers_.end(), [worker](const auto& entry) {
+    return entry.second->worker == worker;
+  });
+  return {.clients = workers_[worker].clients,
+          .servers = static_cast<size_t>(servers),
+          .processor_time = workers_[worker].processor_time};
+}
+
+WorkerId Hub::NextWorker() const {
+  const auto least = std::min_element(
+      workers_.begin(), workers_.end(),
+      [](const WorkerState& a, const WorkerState& b) { return a.clients < b.clients; });
+  return static_cast<WorkerId>(least - workers_.begin());
+}
+
 // --- clients ---
 
-ClientId Hub::OnClientOpened(bool trusted_listener, std::string peer, TimePoint now) {
+ClientId Hub::OnClientOpened(bool trusted_listener, std::string peer, TimePoint now,
+                             WorkerId worker) {
   const ClientId id = next_id_++;
   ++statistics_.client_connections;
   const bool full = sessions_.size() >= config_->max_client_connections;
   auto session = std::make_unique<Session>(id, shared_, trusted_listener, std::move(peer), now);
   Session* raw = session.get();
+  raw->worker = worker;
+  ++workers_[worker].clients;
   sessions_.emplace(id, std::move(session));
   const bool busy = logins_.size() >= config_->max_client_logins;
   logins_.insert(id);
@@ -119,8 +182,7 @@ void Hub::Settle(Session* session, TimePoint now) {
 }
 
 void Hub::SettleOne(Session* session, TimePoint now) {
-  const ClientId id = session->id();
-  if (session->server() != nullptr) TouchServer(session->server()->id());
+  if (session->server() != nullptr) TouchServer(*session->server());
   while (session->has_actions() || session->wants_console_answer()) {
     for (const Action action : session->TakeActions()) Perform(session, action, now);
     if (session->wants_console_answer() && !AnswerConsole(session, now)) break;
@@ -129,9 +191,9 @@ void Hub::SettleOne(Session* session, TimePoint now) {
     EndSession(session, now);
     return;
   }
-  if (session->state() == SessionState::kConsole) logins_.erase(id);
-  if (session->server() != nullptr) TouchServer(session->server()->id());
-  Touch(id);
+  if (session->state() == SessionState::kConsole) logins_.erase(session->id());
+  if (session->server() != nullptr) TouchServer(*session->server());
+  Touch(*session);
 }
 
 void Hub::EndSession(Session* session, TimePoint now) {
@@ -147,6 +209,7 @@ void Hub::EndSession(Session* session, TimePoint now) {
     --session->database()->clients;
   }
   std::erase(waiting_logins_, session->id());
+  --workers_[session->worker].clients;
   logins_.erase(session->id());
   console_answers_.erase(session->id());
   pool::Pool* left = pool::HoldsCustom(session->label()) ? session->pool() : nullptr;
@@ -169,14 +232,14 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
     case Action::kForwardCancel:
       return ForwardCancel(*session, now);
     case Action::kStartTls:
-      actions_.push_back(
-          {NetAction::Kind::kStartTls, session->id(), std::exchange(session->client_out, {})});
-      return;
+      statistics_.bytes_to_clients += session->client_out.bytes();
+      return Act(session->worker, {NetAction::Kind::kStartTls, session->id(),
+                                   std::exchange(session->client_out, {})});
     case Action::kStartDirectTls: {
       Outbox first_bytes;
       first_bytes.Append(session->TakeStartupBytes());
-      actions_.push_back({NetAction::Kind::kStartDirectTls, session->id(), std::move(first_bytes)});
-      return;
+      return Act(session->worker,
+                 {NetAction::Kind::kStartDirectTls, session->id(), std::move(first_bytes)});
     }
     case Action::kLease:
       return Lease(session, now);
@@ -199,9 +262,9 @@ void Hub::Perform(Session* session, Action action, TimePoint now) {
       }
       return;
     case Action::kClose:
-      actions_.push_back(
-          {NetAction::Kind::kCloseClient, session->id(), std::exchange(session->client_out, {})});
-      return;
+      statistics_.bytes_to_clients += session->client_out.bytes();
+      return Act(session->worker, {NetAction::Kind::kCloseClient, session->id(),
+                                   std::exchange(session->client_out, {})});
   }
 }
 

@@ -1,6 +1,9 @@
-// One worker's whole proxy, without its sockets: sessions, server connections, pools, databases,
-// and what passes between them. net/ feeds it bytes and events and performs the NetActions that
-// come out.
+// The whole proxy, without its sockets: sessions, server connections, pools, databases, and what
+// passes between them. net/ feeds it bytes and events, under one lock, and performs the NetActions
+// that come out.
+//
+// The sockets are carried by workers, one event loop each. Every connection belongs to one of them
+// for as long as it lives, and what has to be done for it is in that worker's Output.
 //
 // Ownership: the hub owns sessions and server connections, by id; ids are never used twice. A
 // session points at the server connection that it has leased, and the connection names the session;
@@ -43,6 +46,7 @@ namespace pgsidecar::proxy {
 
 using pool::ClientId;
 using pool::ServerId;
+using pool::WorkerId;
 
 // What net/ has to do.
 struct NetAction {
@@ -62,6 +66,17 @@ struct NetAction {
   bool encrypt = false;  // of kSendCancel: over TLS, as what it cancels
 };
 
+// What a worker has to do: the actions in their order, then what has been touched.
+struct Output {
+  std::vector<NetAction> actions;
+  // Whose outboxes, or wish for input, may have changed.
+  std::vector<ClientId> clients;
+  std::vector<ServerId> servers;
+
+  bool empty() const { return actions.empty() && clients.empty() && servers.empty(); }
+  void Clear();
+};
+
 // What a session is told whose server connection has gone and cannot be replaced.
 Error GoneError();
 
@@ -70,12 +85,14 @@ class Hub {
   // Fresh randomness: that many bytes.
   using Random = std::function<std::string(size_t)>;
 
-  // `config` outlives the hub.
-  Hub(const Config* config, Random random);
+  // `config` outlives the hub. REQUIRES: at least one worker.
+  Hub(const Config* config, Random random, WorkerId workers = 1);
   ~Hub();
 
   // --- inputs ---
-  ClientId OnClientOpened(bool trusted_listener, std::string peer, TimePoint now);
+  // `worker` carries the client's socket.
+  ClientId OnClientOpened(bool trusted_listener, std::string peer, TimePoint now,
+                          WorkerId worker = 0);
   void OnClientBytes(ClientId id, std::string_view bytes, TimePoint now);
   // The TLS that was asked for is up.
   void OnClientSecured(ClientId id, TransportSecurity transport, TimePoint now);
@@ -95,17 +112,14 @@ class Hub {
   void OnTick(TimePoint now);
   // New clients are refused, the others end as soon as nothing is under way.
   void Drain(TimePoint now);
-  // What the sockets have taken.
-  void CountSent(uint64_t to_clients, uint64_t to_servers) {
-    statistics_.bytes_to_clients += to_clients;
-    statistics_.bytes_to_servers += to_servers;
-  }
   // A handshake over which no login could begin.
   void CountTlsFailure(bool of_client) {
     ++(of_client ? statistics_.client_tls_failures : statistics_.server_tls_failures);
   }
   // Ends every session now.
   void EndAll(TimePoint now);
+  // The processor time that a worker has used since its start.
+  void OnWorkerTime(WorkerId worker, Duration used) { workers_[worker].processor_time = used; }
 
   // --- what an administrator asks for: hub_admin.cc ---
   // An empty name means every database.
@@ -144,10 +158,13 @@ class Hub {
   Shutdown ordered_shutdown() const { return shutdown_; }
 
   // --- outputs, to be taken after every input ---
-  std::vector<NetAction> TakeActions() { return std::exchange(actions_, {}); }
-  // Whose outboxes, or wish for input, may have changed.
-  std::vector<ClientId> TakeTouchedClients() { return std::exchange(touched_clients_, {}); }
-  std::vector<ServerId> TakeTouchedServers() { return std::exchange(touched_servers_, {}); }
+  bool HasOutput(WorkerId worker) const { return !workers_[worker].output.empty(); }
+  // Exchanges the worker's output for `into`. REQUIRES: `into` is empty.
+  void TakeOutput(WorkerId worker, Output* into) { std::swap(workers_[worker].output, *into); }
+  // Exchange an outbox for `into`, and touch who was held back because it was full; nothing if the
+  // connection is gone. REQUIRES: `into` is empty.
+  void TakeClientBytes(ClientId id, Outbox* into);
+  void TakeServerBytes(ServerId id, Outbox* into);
   // Nullptr once it has ended.
   Session* FindSession(ClientId id);
   pool::ServerConnection* FindServer(ServerId id);
@@ -155,6 +172,15 @@ class Hub {
   bool WantsServerBytes(const pool::ServerConnection& server);
 
   // --- for the console and the metrics ---
+  struct WorkerFigures {
+    size_t clients = 0;
+    size_t servers = 0;
+    Duration processor_time{};
+  };
+  WorkerId workers() const { return static_cast<WorkerId>(workers_.size()); }
+  WorkerFigures figures_of(WorkerId worker) const;
+  // The worker with the fewest clients, to which the next one goes.
+  WorkerId NextWorker() const;
   const Config& config() const { return *config_; }
   const Statistics& statistics() const { return statistics_; }
   const cache::Store& store() const { return store_; }
@@ -186,8 +212,18 @@ class Hub {
   bool ready() const;
 
  private:
-  void Touch(ClientId id) { touched_clients_.push_back(id); }
-  void TouchServer(ServerId id) { touched_servers_.push_back(id); }
+  // What the hub knows of a worker.
+  struct WorkerState {
+    Output output;
+    size_t clients = 0;
+    Duration processor_time{};
+  };
+  void Touch(const Session& session);
+  void TouchServer(const pool::ServerConnection& server);
+  void TouchServer(ServerId id);
+  void Act(WorkerId worker, NetAction action) {
+    workers_[worker].output.actions.push_back(std::move(action));
+  }
 
   // Performs what sessions ask for until nobody asks for anything.
   void Settle(Session* session, TimePoint now);
@@ -224,7 +260,8 @@ class Hub {
   pool::Pool* PoolFor(const pool::ServerConnection& server);
   void CompleteLogin(Session* session, pool::ServerConnection* server, TimePoint now);
 
-  pool::ServerConnection* OpenServer(const pgwire::StartupMessage& startup, TimePoint now);
+  pool::ServerConnection* OpenServer(const pgwire::StartupMessage& startup, WorkerId worker,
+                                     TimePoint now);
   void Lease(Session* session, TimePoint now);
   void Offer(pool::ServerConnection* server, Session* session, TimePoint now);
   void Replay(pool::ServerConnection* server, pool::SharedLabel wanted, TimePoint now);
@@ -316,9 +353,7 @@ class Hub {
 
   std::deque<ClientId> unsettled_;
   bool settling_ = false;
-  std::vector<NetAction> actions_;
-  std::vector<ClientId> touched_clients_;
-  std::vector<ServerId> touched_servers_;
+  std::vector<WorkerState> workers_;
 };
 
 }  // namespace pgsidecar::proxy

@@ -92,7 +92,7 @@ void Hub::TickAuth(TimePoint now) {
   if (auth_query_.WantsConnection(now) && !held) {
     const AuthSettings& auth = *config_->auth;
     auth_query_.OnConnecting(
-        OpenServer(AuthQuery::StartupOf(auth.query_user, config_->upstream.database), now), now);
+        OpenServer(AuthQuery::StartupOf(auth.query_user, config_->upstream.database), 0, now), now);
   }
   auth_query_.Continue(config_->auth->query, config_->server_connect_timeout, now);
   if (auth_query_.server() != nullptr) TouchServer(auth_query_.server()->id());
@@ -177,14 +177,15 @@ void Hub::KnockAtDoors(TimePoint now) {
 void Hub::Knock(Door* door, TimePoint now) {
   std::erase_if(door->waiting, [this](ClientId id) { return FindSession(id) == nullptr; });
   if (door->waiting.empty()) return;
-  const pgwire::StartupMessage& startup = FindSession(door->waiting.front())->startup();
+  const Session& first = *FindSession(door->waiting.front());
+  const pgwire::StartupMessage& startup = first.startup();
   if (orders_.paused(DatabaseOf(startup)) || !MayLogIn(now) || !MakeRoom(startup, now)) return;
   const Database* database = FindDatabase(DatabaseOf(startup));
   door->login.reset();
   door->catalog_version = database != nullptr ? database->catalog_version() : 0;
   door->signs = database != nullptr ? database->signs() : 0;
   door->begun_at = now;
-  door->knocking = OpenServer(startup, now)->id();
+  door->knocking = OpenServer(startup, first.worker, now)->id();
 }
 
 bool Hub::IsOpen(const Door& door, TimePoint now) const {

@@ -49,10 +49,10 @@ void Hub::TickWatches(TimePoint now) {
                             {"database", databases_[i]->name()},
                             {"client_encoding", "UTF8"},
                             {"application_name", "pgsidecar"}};
-      watch.OnConnecting(OpenServer(startup, now), now);
+      watch.OnConnecting(OpenServer(startup, 0, now), now);
     }
     watch.Tick(now);
-    if (watch.server() != nullptr) TouchServer(watch.server()->id());
+    if (watch.server() != nullptr) TouchServer(*watch.server());
   }
 }
 

@@ -92,7 +92,7 @@ void Hub::NextLogin(TimePoint now) {
         ++it;
         continue;
       }
-      OpenServer(startup, now)->client = session->id();
+      OpenServer(startup, session->worker, now)->client = session->id();
       open = MayLogIn(now);
     }
     it = waiting_logins_.erase(it);
@@ -202,7 +202,11 @@ bool Hub::Grow(pool::Pool* pool, TimePoint now) {
     starving_ = true;
     return true;
   }
-  ServerConnection* server = OpenServer(pool->startup(), now);
+  // Where it costs least for whoever waits, else evenly.
+  const WorkerId worker = pool->waiters().empty()
+                              ? static_cast<WorkerId>(pool->size() % workers_.size())
+                              : pool->waiters().front().wish.worker;
+  ServerConnection* server = OpenServer(pool->startup(), worker, now);
   pool->Adopt(server);
   return true;
 }

@@ -33,14 +33,16 @@ void Hub::LogIn(Session* session, TimePoint now) {
   }
 }
 
-ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, TimePoint now) {
+ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, WorkerId worker,
+                                  TimePoint now) {
   const ServerId id = next_id_++;
   auto server = std::make_unique<ServerConnection>(id, startup, now);
   ServerConnection* raw = server.get();
+  raw->worker = worker;
   raw->deadline = now + config_->server_connect_timeout;
   servers_.emplace(id, std::move(server));
   ++statistics_.server_connections;
-  actions_.push_back({NetAction::Kind::kConnectServer, id, {}});
+  Act(worker, {NetAction::Kind::kConnectServer, id, {}});
   return raw;
 }
 
@@ -509,7 +511,8 @@ void Hub::CloseServer(ServerConnection* server, TimePoint, CloseReason why) {
     last.Emit([](std::string& to) { pgwire::EncodeEmpty(to, pgwire::frontend_type::kTerminate); });
   }
   server->MoveTo(ServerState::kClosed);
-  actions_.push_back({NetAction::Kind::kCloseServer, server->id(), std::move(last)});
+  statistics_.bytes_to_servers += last.bytes();
+  Act(server->worker, {NetAction::Kind::kCloseServer, server->id(), std::move(last)});
   servers_.erase(server->id());
 }
 
@@ -523,7 +526,8 @@ void Hub::SendCancel(ServerConnection* server) {
   bytes.Emit([&](std::string& to) {
     pgwire::CancelRequest{server->pid, server->cancel_key}.Encode(to);
   });
-  actions_.push_back(
+  statistics_.bytes_to_servers += bytes.bytes();
+  Act(server->worker,
       {NetAction::Kind::kSendCancel, server->id(), std::move(bytes), server->transport.encrypted});
 }
 

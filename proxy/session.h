@@ -60,7 +60,7 @@
 
 namespace pgsidecar::proxy {
 
-// What the sessions of one worker share. Everything outlives the sessions.
+// What the sessions share. Everything outlives the sessions.
 struct Shared {
   const Config* config = nullptr;
   cache::VersionTable* versions = nullptr;
@@ -183,6 +183,7 @@ class Session {
 
   // --- outputs ---
   Outbox client_out;
+  pool::WorkerId worker = 0;  // whose loop carries the socket; kept by the owner
   std::vector<Action> TakeActions() { return std::exchange(actions_, {}); }
   bool has_actions() const { return !actions_.empty(); }
   // What a client has sent before anything was answered.

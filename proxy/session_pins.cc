@@ -201,7 +201,8 @@ pool::LeaseWish Session::Wish() const {
           .last = needs_sequences ? sequence_server_ : last_server_,
           .only_last = needs_sequences,
           .uses_sequences = decision_.plan.uses_sequence,
-          .label = label_};
+          .label = label_,
+          .worker = worker};
 }
 
 // --- sequences ---

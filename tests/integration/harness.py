@@ -28,6 +28,8 @@ import psycopg
 from wire import Wire
 
 DIRECT = os.environ.get("PGSIDECAR_DIRECT") == "1"
+# Of every proxy that a test does not start with another number.
+WORKERS = os.environ.get("PGSIDECAR_WORKERS")
 BINARY = os.environ.get("PGSIDECAR_BINARY") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", "..", "build", "pgsidecar"))
 SANITIZER_REPORT = re.compile(
@@ -187,6 +189,8 @@ class Proxy:
         if http:
             self.http_port = free_port()
             command += ["--http-listen", f"127.0.0.1:{self.http_port}"]
+        if WORKERS and "--workers" not in flags:
+            command += ["--workers", WORKERS]
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith(("PGSIDECAR_", "PG")) and name != "DATABASE_URL"}
         self.process = subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True,

@@ -26,7 +26,7 @@ constexpr int kMoves = 5000;
 
 class Simulation {
  public:
-  explicit Simulation(uint64_t seed) : random_(seed), world_(Configured()) {
+  explicit Simulation(uint64_t seed) : random_(seed), world_(Configured(seed)) {
     for (size_t i = 0; i < kClients; ++i) Join();
   }
 
@@ -41,10 +41,13 @@ class Simulation {
   size_t answers() const { return oracle_.answers(); }
 
  private:
-  static Config Configured() {
+  static Config Configured(uint64_t seed) {
     Config config = World::DefaultConfig();
     // Pinned clients may hold the whole pool.
     config.query_wait_timeout = std::chrono::seconds(3);
+    config.workers = 1 + static_cast<uint32_t>(seed % 3);
+    // Less than an answer: what is pipelined behind one is held back until it has been written.
+    if (seed % 5 == 0) config.client_buffer_bytes = 50;
     return config;
   }
   int Roll(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }

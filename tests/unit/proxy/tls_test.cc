@@ -51,7 +51,7 @@ class TlsTest : public testing::Test {
     config_.client_tls_sslmode = mode;
     hub_ = std::make_unique<Hub>(&config_, [](size_t count) { return std::string(count, 'k'); });
     id_ = hub_->OnClientOpened(true, std::string(peer), now_);
-    hub_->TakeActions();
+    TakeActions(*hub_);
   }
   ~TlsTest() override { End(); }
   void End() {
@@ -64,7 +64,7 @@ class TlsTest : public testing::Test {
     std::string heard;
     if (Session* session = hub_->FindSession(id_)) heard = Text(session->client_out);
     if (Session* session = hub_->FindSession(id_)) session->client_out.Clear();
-    for (NetAction& action : hub_->TakeActions()) {
+    for (NetAction& action : TakeActions(*hub_)) {
       if (action.id != id_) continue;
       if (action.kind == Kind::kStartTls) heard += Text(action.last_bytes) + "+tls";
       if (action.kind == Kind::kStartDirectTls) {
@@ -190,7 +190,7 @@ class TlsLoginTest : public TlsTest {
   std::string OfferedOf(const std::vector<std::string>& mechanisms) {
     Start(TlsMode::kPrefer);
     hub_->OnClientBytes(id_, Startup(), now_);
-    for (const NetAction& action : hub_->TakeActions()) {
+    for (const NetAction& action : TakeActions(*hub_)) {
       if (action.kind == Kind::kConnectServer) server_ = action.id;
     }
     hub_->OnServerConnected(server_, now_, {.encrypted = true, .endpoint_hash = "hash"});
@@ -232,7 +232,7 @@ TEST_F(TlsLoginTest, ACancelGoesTheWayOfWhatItCancels) {
     world.hub->OnClientBytes(world.hub->OnClientOpened(true, "cancel", world.now), request,
                              world.now);
     std::vector<bool> ways;
-    for (const NetAction& action : world.hub->TakeActions()) {
+    for (const NetAction& action : TakeActions(*world.hub)) {
       if (action.kind == Kind::kSendCancel) ways.push_back(action.encrypt);
     }
     EXPECT_EQ(ways, std::vector<bool>{encrypted});
@@ -245,7 +245,7 @@ TEST_F(TlsLoginTest, ACancelGoesTheWayOfWhatItCancels) {
 TEST_F(TlsLoginTest, AnotherAttemptSendsTheStartupPacketAgain) {
   Start(TlsMode::kDisable);
   hub_->OnClientBytes(id_, Startup(), now_);
-  for (const NetAction& action : hub_->TakeActions()) {
+  for (const NetAction& action : TakeActions(*hub_)) {
     if (action.kind == Kind::kConnectServer) server_ = action.id;
   }
   hub_->OnServerConnected(server_, now_, {.encrypted = true});

@@ -1,7 +1,10 @@
 #include "tests/unit/proxy/world.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "pgwire/backend.h"
 #include "pgwire/frame.h"
@@ -162,7 +165,8 @@ Config World::DefaultConfig() {
 
 World::World(Config given, bool small_catalog) : config(std::move(given)) {
   database.small_catalog = small_catalog;
-  hub = std::make_unique<Hub>(&config, [](size_t count) { return std::string(count, 'r'); });
+  hub = std::make_unique<Hub>(
+      &config, [](size_t count) { return std::string(count, 'r'); }, config.workers);
   Advance(std::chrono::milliseconds(50));
   Run();
 }
@@ -179,7 +183,8 @@ void World::End() {
 
 FakeClient& World::Open(std::string_view user, std::string_view database_name) {
   FakeClient& client = clients.emplace_back();
-  client.id = hub->OnClientOpened(true, "test", now);
+  client.worker = hub->NextWorker();
+  client.id = hub->OnClientOpened(true, "test", now, client.worker);
   pgwire::StartupMessage startup;
   startup.parameters = {{"user", std::string(user)}, {"database", std::string(database_name)}};
   startup.Encode(client.to_proxy);
@@ -228,56 +233,82 @@ void World::Kill(ServerId id) {
 }
 
 void World::Collect() {
-  for (NetAction& action : hub->TakeActions()) {
-    using Kind = NetAction::Kind;
-    switch (action.kind) {
-      case Kind::kConnectServer:
-        servers[action.id];
-        break;
-      case Kind::kCloseServer:
-        if (const auto it = servers.find(action.id); it != servers.end()) {
-          Server server = std::move(it->second);
-          servers.erase(it);
-          if (server.backend == nullptr) break;
-          server.backend->Receive(server.to_backend + Drain(action.last_bytes));
-          server.backend->Disconnect();
-          orphans.push_back(std::move(server));
-        }
-        break;
-      case Kind::kCloseClient:
-        for (FakeClient& client : clients) {
-          if (client.id != action.id) continue;
-          client.Receive(Drain(action.last_bytes));
-          client.closed = true;
-        }
-        break;
-      case Kind::kSendCancel: {
-        const auto packet = pgwire::DecodeStartupPacket(Drain(action.last_bytes));
-        cancels.push_back({action.id, std::get<pgwire::CancelRequest>(*packet).pid});
-        break;
+  for (bool more = true; more;) {
+    more = false;
+    for (WorkerId worker = 0; worker < hub->workers(); ++worker) {
+      if (!hub->HasOutput(worker)) continue;
+      more = true;
+      Output output;
+      hub->TakeOutput(worker, &output);
+      for (NetAction& action : output.actions) Perform(worker, std::move(action));
+      for (const ServerId id : output.servers) NoteServer(worker, id);
+      for (const ClientId id : output.clients) NoteClient(worker, id);
+    }
+  }
+}
+
+void World::Perform(WorkerId worker, NetAction action) {
+  using Kind = NetAction::Kind;
+  switch (action.kind) {
+    case Kind::kConnectServer:
+      servers[action.id].worker = worker;
+      break;
+    case Kind::kCloseServer:
+      if (const auto it = servers.find(action.id); it != servers.end()) {
+        EXPECT_EQ(it->second.worker, worker);
+        Server server = std::move(it->second);
+        servers.erase(it);
+        if (server.backend == nullptr) break;
+        server.backend->Receive(server.to_backend + Drain(action.last_bytes));
+        server.backend->Disconnect();
+        orphans.push_back(std::move(server));
       }
-      case Kind::kStartTls:
-      case Kind::kStartDirectTls:
-        hub->OnClientSecured(action.id, client_tls, now);
-        break;
+      break;
+    case Kind::kCloseClient:
+      for (FakeClient& client : clients) {
+        if (client.id != action.id) continue;
+        EXPECT_EQ(client.worker, worker);
+        client.Receive(Drain(action.last_bytes));
+        client.closed = true;
+      }
+      break;
+    case Kind::kSendCancel: {
+      EXPECT_EQ(servers.at(action.id).worker, worker);
+      const auto packet = pgwire::DecodeStartupPacket(Drain(action.last_bytes));
+      cancels.push_back({action.id, std::get<pgwire::CancelRequest>(*packet).pid});
+      break;
     }
+    case Kind::kStartTls:
+    case Kind::kStartDirectTls:
+      hub->OnClientSecured(action.id, client_tls, now);
+      break;
   }
-  for (auto& [id, server] : servers) {
-    if (pool::ServerConnection* connection = hub->FindServer(id)) {
-      server.to_backend += Drain(connection->out);
-    }
-  }
+}
+
+// A worker knows of a connection what it was told when that was touched, and nothing later.
+void World::NoteServer(WorkerId worker, ServerId id) {
+  const auto it = servers.find(id);
+  if (it == servers.end()) return;
+  EXPECT_EQ(it->second.worker, worker);
+  Outbox out;
+  hub->TakeServerBytes(id, &out);
+  it->second.to_backend += Drain(out);
+  const pool::ServerConnection* connection = hub->FindServer(id);
+  it->second.wanted = connection != nullptr && hub->WantsServerBytes(*connection);
+}
+
+void World::NoteClient(WorkerId worker, ClientId id) {
   for (FakeClient& client : clients) {
-    Session* session = client.closed || client.gone ? nullptr : hub->FindSession(client.id);
-    if (session == nullptr || session->client_out.empty()) continue;
-    client.Receive(Drain(session->client_out));
-    if (session->holds_input()) {
-      hub->OnClientDrained(client.id, now);
-      return Collect();
-    }
+    if (client.id != id || client.closed || client.gone) continue;
+    EXPECT_EQ(client.worker, worker);
+    Outbox out;
+    hub->TakeClientBytes(id, &out);
+    const bool had_bytes = !out.empty();
+    client.Receive(Drain(out));
+    const Session* session = hub->FindSession(id);
+    client.wanted = session != nullptr && session->WantsClientBytes();
+    if (session != nullptr && session->holds_input() && had_bytes) hub->OnClientDrained(id, now);
   }
-  hub->TakeTouchedClients();
-  hub->TakeTouchedServers();
 }
 
 void World::Speak(FakeClient& client, size_t limit) {
@@ -301,9 +332,7 @@ std::vector<World::Move> World::Moves() {
     moves.push_back({kind, of, std::move(run)});
   };
   for (FakeClient& client : clients) {
-    if (client.closed || client.gone || client.to_proxy.empty()) continue;
-    const Session* session = hub->FindSession(client.id);
-    if (session == nullptr || !session->WantsClientBytes()) continue;
+    if (client.closed || client.gone || client.to_proxy.empty() || !client.wanted) continue;
     add(Kind::kSpeak, client.id, [this, &client](size_t limit) { Speak(client, limit); });
   }
   for (auto& [id, server] : servers) {
@@ -325,9 +354,7 @@ std::vector<World::Move> World::Moves() {
     if (!server.backend->NextMessage().empty() || server.to_backend.empty()) {
       add(Kind::kStep, pid, [&server](size_t) { server.backend->Step(); });
     }
-    pool::ServerConnection* connection = hub->FindServer(id);
-    if (!server.mute && !server.backend->out.empty() && connection != nullptr &&
-        hub->WantsServerBytes(*connection)) {
+    if (!server.mute && !server.backend->out.empty() && server.wanted) {
       add(Kind::kHear, pid, [this, id = id](size_t limit) { Hear(id, limit); });
     }
     if (server.backend->dead() && server.backend->out.empty() && !server.mute) {

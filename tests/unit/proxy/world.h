@@ -1,5 +1,6 @@
 // A hub among clients and fake servers, without sockets and clocks. The test owns time and says
 // when which bytes arrive: everything as it comes (Run), or step by step (Moves, for a simulation).
+// Config::workers says how many workers carry them; each knows only what it has been told.
 
 #ifndef PGSIDECAR_TESTS_UNIT_PROXY_WORLD_H_
 #define PGSIDECAR_TESTS_UNIT_PROXY_WORLD_H_
@@ -18,12 +19,21 @@
 
 namespace pgsidecar::proxy {
 
+// What worker 0 has to do; what has been touched is forgotten.
+inline std::vector<NetAction> TakeActions(Hub& hub) {
+  Output output;
+  hub.TakeOutput(0, &output);
+  return std::move(output.actions);
+}
+
 class World;
 
 // One client's end of its connection.
 class FakeClient {
  public:
   ClientId id = 0;
+  WorkerId worker = 0;
+  bool wanted = true;    // its bytes are, as its worker was last told
   std::string to_proxy;  // sent, not yet arrived
   std::string unread;    // part of a message
   bool closed = false;   // by the proxy
@@ -59,6 +69,8 @@ class World {
   struct Server {
     std::unique_ptr<FakeBackend> backend;
     std::string to_backend;  // sent by the proxy, not yet arrived
+    WorkerId worker = 0;
+    bool wanted = false;  // its bytes are, as its worker was last told
     bool connected = false;
     bool held = false;  // nothing of it moves
     bool mute = false;  // it handles what comes, but its answers do not arrive
@@ -134,6 +146,9 @@ class World {
   size_t hits() const { return hub->statistics().hits; }
 
  private:
+  void Perform(WorkerId worker, NetAction action);
+  void NoteServer(WorkerId worker, ServerId id);
+  void NoteClient(WorkerId worker, ClientId id);
   void Send(Server& server, size_t limit);
   void Hear(ServerId id, size_t limit);
   void Speak(FakeClient& client, size_t limit);
