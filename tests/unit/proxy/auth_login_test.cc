@@ -136,6 +136,7 @@ TEST(AuthLimitsTest, LoginsWaitForRoomAtTheServer) {
   world.Run();
   EXPECT_EQ(other.Take(), "");
   world.Ask(first, "COMMIT");
+  world.Advance(std::chrono::milliseconds(50));  // doors are looked after once a tick
   world.Run();
   EXPECT_EQ(other.Take(), "Z:I");
 }
