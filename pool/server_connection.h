@@ -161,6 +161,7 @@ class ServerConnection {
   // Who ran a nextval here last: whose currval and lastval this connection tells; 0: nobody's.
   // kClientGone: nobody's any more.
   ClientId sequence_client = 0;
+  bool sequences_mixed = false;  // and of others besides
 
   // Who prepared the unnamed statement, and what; 0: it does not exist or is not known.
   ClientId unnamed_client = 0;

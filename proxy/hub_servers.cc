@@ -152,7 +152,7 @@ void Hub::Lease(Session* session, TimePoint now) {
   pool::Pool* pool = session->pool();
   pool::LeaseWish wish = session->Wish();
   const ServerConnection* last = FindServer(wish.last);
-  wish.only_last &= last != nullptr && last->pool == pool;
+  wish.only_last &= last != nullptr && last->pool == pool && last->sequence_client == session->id();
   if (orders_.paused(pool->database())) return pool->Enqueue(std::move(wish), now);
   // Who waits already can use none of those that are idle.
   if (ServerConnection* server = pool->TakeIdle(wish)) return Offer(server, session, now);
@@ -218,6 +218,10 @@ void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
 // others. Called again after each of these.
 void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
+  const std::string& loaded = DatabaseNamed(server->pool->database())->conf_load_time();
+  if (server->environment && server->environment->conf_load_time < loaded) {
+    server->environment.reset();
+  }
   if (server->environment && !pool::SameLabel(server->label, session->label())) {
     return Replay(server, session->label(), now);
   }
@@ -244,16 +248,21 @@ void Hub::OnReplayed(ServerConnection* server, TimePoint now) {
   const bool waits = session != nullptr && session->waits_for_server();
   if (waits && !error) return Offer(server, session, now);
   server->client = 0;
-  server->MoveTo(ServerState::kIdle);
-  if (waits) {
-    server->pool->Leave(session->id());
-    session->OnLeaseFailed(
-        {error->sqlstate,
-         "the session's settings cannot be set on another server connection: " + error->message, "",
-         ""},
-        now);
-    Settle(session, now);
+  pool::Pool* pool = server->pool;
+  if (error) {  // a custom setting may exist there all the same
+    if (waits) pool->Leave(session->id());
+    CloseServer(server, now);
+    if (waits) {
+      session->OnLeaseFailed(
+          {error->sqlstate,
+           "the session's settings cannot be set on another server connection: " + error->message,
+           "", ""},
+          now);
+      Settle(session, now);
+    }
+    return Replace(pool, !draining_, GoneError(), now);
   }
+  server->MoveTo(ServerState::kIdle);
   PutBack(server, now);
 }
 
@@ -306,9 +315,13 @@ void Hub::TakeBack(Session* session, Action how, TimePoint now) {
 // holds can only be hidden from sessions that have them, too.
 void Hub::CloseUnwanted(pool::Pool* pool, TimePoint now) {
   const std::vector<ServerConnection*> idle = pool->idle();
+  bool closed = false;
   for (ServerConnection* server : idle) {
-    if (!IsWanted(*server)) CloseServer(server, now);
+    if (IsWanted(*server)) continue;
+    CloseServer(server, now);
+    closed = true;
   }
+  if (closed) Replace(pool, !draining_, GoneError(), now);
 }
 
 bool Hub::IsWanted(const ServerConnection& server) const {

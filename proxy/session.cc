@@ -224,6 +224,11 @@ void Session::MaybeRelease() {
     return;
   }
   if (state_ == SessionState::kDraining && MayRelease()) {
+    if (pin_ != catalog::Pin::kNone) {
+      ReleaseServer(Action::kDropServer);
+      state_ = SessionState::kClosed;
+      return;
+    }
     EndCatalogChange();  // what is open is rolled back
     if (!idle) EndTransactionOfSettings(/*committed=*/false);
     ReleaseServer(server_idle ? Action::kRelease : Action::kReleaseDirty);

@@ -498,7 +498,7 @@ class Session {
   void LeaveNames();
   void UpdateLabel();
   void NoteReplayable(std::string_view name, std::string_view value);
-  void PrepareSequences();
+  bool PrepareSequences();
   void OnSequencesDiscarded();
   void RememberBeforeUnknown();
   void TakeBackUnknown(const pgwire::ErrorFields& fields);
@@ -587,12 +587,16 @@ class Session {
   pool::SharedLabel label_;             // of settings_changed_, outside of a transaction
   pool::ServerId last_server_ = 0;      // that it has held last
   pool::ServerId sequence_server_ = 0;  // where its last nextval ran; 0: none has run
+  bool sequences_scattered_ = false;    // earlier ones have run elsewhere
+  bool must_succeed_ = false;           // the query of our own that is under way
   struct BeforeUnknown {
     catalog::Pin pin;
     std::string_view bypass;
     bool names_known;
     bool ran_unknown;
     bool isolation_known;
+    pool::ServerId sequence_server;
+    ClientId sequence_client;
   };
   std::optional<BeforeUnknown> before_unknown_;  // a text that could not be parsed was sent
   std::optional<pool::Environment> environment_;

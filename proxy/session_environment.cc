@@ -21,6 +21,10 @@ constexpr std::string_view kSettingsUnknown = "settings_unknown";
 // unspecified, text, unknown, varchar: the value that set_config gets is the parameter's own text.
 constexpr uint32_t kTextTypes[] = {0, 25, 705, 1043};
 
+bool NamesTemporarySchema(std::string_view search_path) {
+  return LowerCase(search_path).find("pg_temp") != std::string::npos;
+}
+
 // A custom setting may exist from the attempt on.
 bool IsNewCustom(const sql::SettingChange& change, const SessionSettings& settings) {
   return change.name.find('.') != std::string::npos && !settings.Touched(change.name);
@@ -33,6 +37,9 @@ bool IsNewCustom(const sql::SettingChange& change, const SessionSettings& settin
 // What a session knows of its settings comes from the server connection that it holds.
 void Session::AdoptEnvironment() {
   environment_ = server_->environment;
+  if (environment_ && NamesTemporarySchema(environment_->search_path)) {
+    LoseEnvironment(PinName(catalog::Pin::kTemporaryObject));
+  }
   UpdateEnvironment();
 }
 
@@ -203,6 +210,10 @@ void Session::Apply(const sql::SettingChange& change, const Followed& followed) 
                           environment_->session_user != environment_->current_user;
     if (has_role) return LoseEnvironment(kSettingsUnknown);
     return settings_changed_.SetSessionAuthorization(value);
+  }
+  // What is created from now on may be temporary without saying so.
+  if (change.name == "search_path" && value && NamesTemporarySchema(*value)) {
+    LoseEnvironment(PinName(catalog::Pin::kTemporaryObject));
   }
   if (!value) return settings_changed_.Reset(change.name, change.local);
   // The same bytes are another text in another encoding.

@@ -34,7 +34,10 @@ void Session::Forward(TimePoint now) {
     wait_since_ = now;
     return Act(Action::kLease);
   }
-  PrepareSequences();
+  if (PrepareSequences()) {
+    wait_ = Wait::kReplay;
+    return;
+  }
   if (begin_owed_) SendOwedBegin();
   if (hit_in_transaction_ && decision_.plan.sets_transaction) TakeSnapshotOnServer();
   if (Replay()) {
@@ -309,7 +312,7 @@ void Session::ForgetStatements() {
       const bool all = discards || statement.name.empty();
       if (drops && all) {
         statements_.clear();
-      } else if (drops || statement.kind == sql::StatementKind::kPrepare) {
+      } else if (drops) {
         statements_.erase(statement.name);
       }
     }

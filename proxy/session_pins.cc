@@ -62,6 +62,8 @@ void Session::NotePins() {
   if (plan.may_end_pin && catalog::IsAskedFor(pin_)) audit_due_ = true;
   temporary_objects_ |= plan.makes_temporary;
   if (!plan.uses_sequence && plan.pin != Pin::kFunction) return;
+  server_->sequences_mixed |= server_->sequence_client != 0 && server_->sequence_client != id_;
+  sequences_scattered_ |= sequence_server_ != 0 && sequence_server_ != server_->id();
   server_->sequence_client = id_;
   sequence_server_ = server_->id();
   if (plan.uses_sequence && (database_->sequences_pin || shared_.config->sequences == "pin")) {
@@ -102,6 +104,10 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
     case backend::kErrorResponse: {
       const auto fields = pgwire::ErrorFields::Decode(piece.body());
       own_row_.clear();
+      if (must_succeed_) {
+        Fatal({"08006", "the server connection could not be made ready", "", ""});
+        return false;
+      }
       if (fields.ok() && !fields->IsFatal()) return true;
       OnErrorResponse(piece);
       return state_ != SessionState::kClosed;
@@ -110,6 +116,7 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
       expected_.pop_front();
       batches_.pop_front();
       ledger_.EndBatch(/*idle=*/true);
+      must_succeed_ = false;
       OnAudited(std::exchange(own_row_, {}));
       return true;
     }
@@ -153,7 +160,8 @@ void Session::OnAudited(std::string_view row) {
 // either: they are prepared under the shared names where they are used next.
 void Session::LeaveNames() {
   own_names_ = false;
-  if (!statements_.empty()) RunApart("DEALLOCATE ALL");
+  must_succeed_ = true;
+  RunApart("DEALLOCATE ALL");
 }
 
 // --- settings ---
@@ -165,6 +173,12 @@ void Session::UpdateLabel() {
   // SET datestyle may have changed only a part of it.
   if (const auto it = label.find("datestyle"); it != label.end()) {
     it->second = told_parameters_["DateStyle"];
+  }
+  // What SET SESSION AUTHORIZATION and DISCARD ALL leave is what a login has.
+  const bool plain_login = environment_ && environment_->session_user == environment_->current_user;
+  if (const auto it = label.find("role"); it != label.end() && it->second == "none" &&
+                                          plain_login && !label.contains("session_authorization")) {
+    label.erase(it);
   }
   if (label_ != nullptr && *label_ == label) return;
   label_ = label.empty() ? nullptr : std::make_shared<const pool::SettingsLabel>(std::move(label));
@@ -194,28 +208,51 @@ pool::LeaseWish Session::Wish() const {
 // --- sequences ---
 
 // Before a request that may ask for currval or lastval: the connection must say what this session's
-// own nextval gave, or that there was none.
-void Session::PrepareSequences() {
+// own nextval gave, or that there was none. Returns true if the request has to wait for that.
+bool Session::PrepareSequences() {
   const Plan& plan = decision_.plan;
   const bool unknown = plan.pin == Pin::kFunction || plan.pin == Pin::kUnknown;
-  if (!plan.reads_sequence && !unknown) return;
-  // Here they are asked for, so that they have to be kept.
-  database_->sequences_pin |= !unknown;
-  if (server_->sequence_client == id_) return unknown ? void() : AddPin(Pin::kSequence);
-  if (sequence_server_ != 0 && !unknown) {
-    sequence_server_ = 0;
-    decision_.forced = SequencesLost();
-    return;
+  const bool own = server_->sequence_client == id_ && !server_->sequences_mixed;
+  if (plan.reads_sequence && plan.pin != Pin::kUnknown) {
+    // Here they are asked for, so that they have to be kept.
+    database_->sequences_pin = true;
+    if (own && !sequences_scattered_) {
+      AddPin(Pin::kSequence);
+      return false;
+    }
+    if (sequence_server_ != 0) {
+      sequence_server_ = 0;
+      sequences_scattered_ = false;
+      decision_.forced = SequencesLost();
+      return false;
+    }
+  } else if (!unknown && !(plan.uses_sequence && database_->sequences_pin)) {
+    return false;
   }
-  if (server_->sequence_client == 0 || status_ == pgwire::TransactionStatus::kFailed) return;
-  RunForUs("DISCARD SEQUENCES");
+  if (own || server_->sequence_client == 0 || status_ == pgwire::TransactionStatus::kFailed) {
+    return false;
+  }
   server_->sequence_client = 0;
+  server_->sequences_mixed = false;
+  // Within a transaction nothing runs that must not be part of a pipeline.
+  if (status_ != pgwire::TransactionStatus::kIdle || batch_open_ || !Quiet()) {
+    RunForUs("DISCARD SEQUENCES");
+    return false;
+  }
+  must_succeed_ = true;
+  RunApart("DISCARD SEQUENCES");
+  return true;
 }
 
 void Session::OnSequencesDiscarded() {
   sequence_server_ = 0;
+  sequences_scattered_ = false;
   server_->sequence_client = 0;
-  if (pin_ == Pin::kSequence) RemovePin();
+  server_->sequences_mixed = false;
+  if (pin_ != Pin::kSequence) return;
+  // It may have hidden another.
+  pin_ = Pin::kPreparedStatement;
+  audit_due_ = true;
 }
 
 // --- texts that the server does not understand either ---
@@ -229,7 +266,9 @@ void Session::RememberBeforeUnknown() {
                      .bypass = bypass_,
                      .names_known = names_known_,
                      .ran_unknown = ran_unknown_,
-                     .isolation_known = isolation_known_};
+                     .isolation_known = isolation_known_,
+                     .sequence_server = sequence_server_,
+                     .sequence_client = server_->sequence_client};
 }
 
 // The error is the first answer to it, from the grammar (PostgreSQL: scan.l, scanner_yyerror) and
@@ -238,13 +277,15 @@ void Session::TakeBackUnknown(const pgwire::ErrorFields& fields) {
   if (!before_unknown_) return;
   const BeforeUnknown before = *std::exchange(before_unknown_, std::nullopt);
   if (fields.Find('C') != "42601" || fields.Find('R') != "scanner_yyerror" ||
-      !fields.Find('W').empty()) {
+      !fields.Find('W').empty() || !fields.Find('q').empty()) {
     return;
   }
   bypass_ = before.bypass;
   names_known_ = before.names_known;
   ran_unknown_ = before.ran_unknown;
   isolation_known_ = before.isolation_known;
+  sequence_server_ = before.sequence_server;
+  server_->sequence_client = before.sequence_client;
   if (!batches_.empty()) batches_.front().may_change_catalog = false;
   if (before.pin == Pin::kNone) return RemovePin();
   pin_ = before.pin;

@@ -1,8 +1,8 @@
 """A session's state goes with it from one server connection to another, or holds it to one for just
 as long as the state is there. Few server connections, many clients, in turns."""
 
+import contextlib
 import random
-import unittest
 
 import psycopg
 
@@ -304,6 +304,77 @@ class Sequences(Pooled):
         self.assertEqual(self.pins(), [])
         with self.assertRaises(psycopg.errors.ObjectNotInPrerequisiteState):
             maker.execute("SELECT lastval()")
+
+
+class Hidden(ServerCase):
+    """State that hides behind other state, on the one connection that everybody shares."""
+
+    SETUP = SETUP + "CREATE SEQUENCE s1; CREATE SEQUENCE s2;"
+    FLAGS = ("--sole-writer", "--default-pool-size", "1")
+
+    def run_as(self, client, *texts):
+        for text in texts:
+            client.execute(text)
+
+    def test_behind_a_sequence(self):
+        maker, other = self.client(), self.client()
+        self.run_as(maker, "SELECT nextval('s1')", "SELECT currval('s1')",
+                    "CREATE TEMP TABLE leak AS SELECT 42 AS a", "LISTEN xx", "DISCARD SEQUENCES")
+        self.assertEqual(maker.execute("SELECT a FROM leak").fetchone(), (42,))
+        maker.close()
+        with self.assertRaises(psycopg.errors.UndefinedTable):
+            other.execute("SELECT a FROM leak")
+        self.assertEqual(other.execute("SELECT count(*) FROM pg_listening_channels()").fetchone(), (0,))
+
+    def test_temporary_by_the_search_path(self):
+        for path in ("SET search_path = pg_temp, public", "SELECT set_config('search_path', 'pg_temp', false)",
+                     "SET search_path = \"PG_TEMP\""):
+            with self.subTest(path):
+                maker, other = self.client(), self.client()
+                maker.execute(path)
+                with contextlib.suppress(psycopg.errors.InvalidSchemaName):
+                    maker.execute("CREATE TABLE t (a int)")
+                maker.close()
+                self.assertGreater(other.execute("SELECT count(*) FROM t").fetchone()[0], 0)
+                other.close()
+        maker, other = self.client(), self.client()
+        self.run_as(maker, "BEGIN", "SET LOCAL search_path = pg_temp", "CREATE TABLE t (a int)", "COMMIT")
+        maker.close()
+        self.assertGreater(other.execute("SELECT count(*) FROM t").fetchone()[0], 0)
+
+    def test_a_name_that_prepare_could_not_take(self):
+        maker, other = self.wire(), self.wire()
+        maker.send(w.parse("SELECT 'mine'", "foo"), w.SYNC)
+        maker.read_until_ready()
+        maker.send(w.query("PREPARE foo AS SELECT 1"))
+        with self.assertRaises(w.ServerError) as taken:
+            maker.rows(maker.read_until_ready())
+        self.assertEqual(taken.exception.sqlstate, "42P05")
+        other.send(w.bind([], "foo"), w.execute(), w.SYNC)
+        with self.assertRaises(w.ServerError) as missing:
+            other.rows(other.read_until_ready())
+        self.assertEqual(missing.exception.sqlstate, "26000")
+        maker.send(w.bind([], "foo"), w.execute(), w.SYNC)
+        self.assertEqual(maker.rows(maker.read_until_ready()), [["mine"]])
+
+    def test_a_typing_error_behind_the_nextval_of_another(self):
+        first, second = self.client(), self.client()
+        first.execute("SELECT nextval('s1')")
+        with self.assertRaises(psycopg.errors.SyntaxError):
+            second.execute("SELEC 1")
+        self.assertEqual([row["pinned_because"] for row in self.show("CLIENTS") if row["pinned_because"]], [])
+
+
+class HiddenSequence(ServerCase):
+    SETUP = Hidden.SETUP
+    FLAGS = Hidden.FLAGS
+
+    def test_currval_behind_nextval_of_another_sequence(self):
+        first, second = self.client(), self.client()
+        first.execute("SELECT nextval('s1')")
+        second.execute("SELECT nextval('s2')")
+        with self.assertRaises(psycopg.errors.ObjectNotInPrerequisiteState):
+            second.execute("SELECT currval('s1')")
 
 
 class FewStatements(Pooled):
