@@ -217,10 +217,6 @@ void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
 // others. Called again after each of these.
 void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
-  const std::string& loaded = DatabaseNamed(server->pool->database())->conf_load_time();
-  if (server->environment && server->environment->conf_load_time < loaded) {
-    server->environment.reset();
-  }
   if (server->environment && !pool::SameLabel(server->label, session->label())) {
     return Replay(server, session->label(), now);
   }
