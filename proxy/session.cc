@@ -224,7 +224,7 @@ void Session::MaybeRelease() {
     return;
   }
   if (state_ == SessionState::kDraining && MayRelease()) {
-    if (pin_ != catalog::Pin::kNone) {
+    if (pin_ != catalog::Pin::kNone && !MayReset()) {
       ReleaseServer(Action::kDropServer);
       state_ = SessionState::kClosed;
       return;
