@@ -117,7 +117,7 @@ class ServerConnection {
 
   // --- what the session holds, kept by whoever changes it ---
   Outbox out;
-  WorkerId worker = 0;  // whose loop carries the socket
+  WorkerId worker = 0;          // whose loop carries the socket
   TransportSecurity transport;  // from when the socket is connected
   // Of what the server sends, whoever reads it: a message may begin before a lease and end in it.
   pgwire::MessageStream stream;

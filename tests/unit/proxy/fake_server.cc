@@ -255,8 +255,8 @@ FakeBackend::Outcome FakeBackend::Check(const std::string& sql) const {
     return {"", {}, "42P01", "relation \"gone\" does not exist"};
   }
   const bool known =
-      sql == "DISCARD ALL" || sql == "DISCARD SEQUENCES" || sql == "DISCARD TEMP" || sql.starts_with("SET ") ||
-      sql == "SELECT WHERE false" || sql.starts_with("CREATE TABLE") ||
+      sql == "DISCARD ALL" || sql == "DISCARD SEQUENCES" || sql == "DISCARD TEMP" ||
+      sql.starts_with("SET ") || sql == "SELECT WHERE false" || sql.starts_with("CREATE TABLE") ||
       sql == "CREATE TEMP TABLE x (a int)" || sql == "SELECT x FROM gone" ||
       std::regex_match(sql, match, TransactionForm()) || sql == "SELECT opaque(1)" ||
       sql == "COPY branches FROM STDIN" || std::regex_match(sql, match, SelectForm()) ||
