@@ -4,6 +4,7 @@
 #include "proxy/hub.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace pgsidecar::proxy {
@@ -17,9 +18,17 @@ void Output::Clear() {
   servers.clear();
 }
 
+// Counters that share a word empty each other's results: some 16 words for a result, but no more
+// than 8 MB of them.
+static unsigned VersionBits(const Config& config) {
+  const unsigned bits = static_cast<unsigned>(std::bit_width(16 * uint64_t{config.cache_entries}));
+  return std::clamp(bits, 12U, 20U);
+}
+
 Hub::Hub(const Config* config, Random random, WorkerId workers)
     : config_(config),
       random_(std::move(random)),
+      versions_(VersionBits(*config)),
       store_(cache::StoreOptions{.max_bytes = config->cache_bytes,
                                  .max_entries = config->cache_entries},
              &versions_),

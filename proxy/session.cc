@@ -116,7 +116,7 @@ void Session::ProcessRequests(std::string_view& input, TimePoint now) {
 
 // A wait is over: the request at hand goes on, and then what came behind it.
 void Session::Resume(TimePoint now) {
-  const bool undecided = wait_ == Wait::kCatalog;
+  const bool undecided = wait_ == Wait::kCatalog || wait_ == Wait::kAudit;
   wait_ = Wait::kNone;
   if (request_pending_) undecided ? Decide(now) : Continue(now);
   if (wait_ == Wait::kNone) Process({}, now);
@@ -308,7 +308,7 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   if (client_gone) client_out.Clear();  // what has just ended it, it is still told
   if (state_ == SessionState::kLoggingIn && answer_due_) return Process({}, now);
   if (wait_ == Wait::kReplay && expected_.empty()) return Resume(now);
-  if (wait_ == Wait::kQuiet && expected_.empty()) return Resume(now);
+  if ((wait_ == Wait::kQuiet || wait_ == Wait::kAudit) && expected_.empty()) return Resume(now);
   if (wait_ == Wait::kBegin && !begin_unanswered_) return Resume(now);
   MaybeRelease();
 }
@@ -351,10 +351,11 @@ void Session::OnFlightLanded(TimePoint now) {
 
 void Session::OnCancelRequest(TimePoint now) {
   if (state_ == SessionState::kReplication) return Act(Action::kCancelServer);
-  const bool waits_here =
-      wait_ == Wait::kLease || wait_ == Wait::kFlight || wait_ == Wait::kCatalog;
-  // Answers come in order: what the server is at comes before what waits here.
-  if (!waits_here || !expected_.empty()) {
+  const bool waits_here = expected_.empty() && (wait_ == Wait::kLease || wait_ == Wait::kFlight ||
+                                                wait_ == Wait::kCatalog);
+  // Answers come in order: what the server is at comes before what waits here. Behind an audit it
+  // is at nothing that the client knows of.
+  if (!waits_here && wait_ != Wait::kAudit) {
     if (server_ != nullptr && !expected_.empty()) Act(Action::kCancelServer);
     return;
   }
@@ -362,7 +363,7 @@ void Session::OnCancelRequest(TimePoint now) {
   if (in_transaction()) {
     // The transaction has to fail with it, so the server is told, however long that takes.
     DropFill();
-    if (wait_ == Wait::kCatalog) {
+    if (wait_ == Wait::kCatalog || wait_ == Wait::kAudit) {
       decision_ = Decision{};
       wait_ = Wait::kNone;
     }

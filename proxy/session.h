@@ -241,6 +241,7 @@ class Session {
     kCatalog,  // for the database's catalog to be loaded, the first time or again
     kLease,    // for a server connection
     kFlight,   // for another session's fill
+    kAudit,    // for what the session holds, before it is decided whether the cache may answer
     kReplay,   // for statements that are being prepared again
     kQuiet,    // for the server to have answered everything before something is answered here
     kBegin,    // for the server's answer to a BEGIN of ours
@@ -378,6 +379,8 @@ class Session {
   bool DecideExtended();
   bool DecideCacheableForm();
   bool WaitForReload(TimePoint now);
+  bool WaitForAudit();
+  bool IsOneSelect() const;
   void DecideRuns(const std::shared_ptr<ClientStatement>& statement, std::string_view bind);
   void MakePlan();
   void AddWrittenRows(size_t run, const Plan& before, Plan* plan) const;
@@ -493,6 +496,7 @@ class Session {
   void RemovePin();
   void NotePins();
   void AskAudit();
+  bool OnlyOursUnanswered() const;
   void RunApart(std::string_view sql);
   bool InQueryOfOurs() const;
   bool OnPieceOfOurs(const pgwire::Piece& piece);

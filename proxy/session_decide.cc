@@ -110,7 +110,7 @@ void Session::Decide(TimePoint now) {
   if (state_ == SessionState::kReady) {
     if (pool_mode_ == pool::PoolMode::kStatement) RefuseBlocks();
     MakePlan();
-    if (WaitForReload(now)) return;
+    if (WaitForAudit() || WaitForReload(now)) return;
   }
   Continue(now);
 }
@@ -133,6 +133,14 @@ bool Session::WaitForReload(TimePoint now) {
   }
   wait_ = Wait::kCatalog;
   wait_since_ = now;
+  return true;
+}
+
+// A SELECT behind an audit: the cache may have its answer, or take it, once it is known what the
+// session holds.
+bool Session::WaitForAudit() {
+  if (!IsOneSelect() || !OnlyOursUnanswered()) return false;
+  wait_ = Wait::kAudit;
   return true;
 }
 
@@ -419,6 +427,11 @@ bool Session::HasTimeWord() const {
                      [](const auto& value) { return value && sql::ContainsTimeWord(*value); });
 }
 
+bool Session::IsOneSelect() const {
+  return decision_.plan.refusal != catalog::Refusal::kNotASelect &&
+         decision_.plan.refusal != catalog::Refusal::kMultipleStatements;
+}
+
 // Why neither a hit nor a fill may be; empty if they may. A constant.
 std::string_view Session::CacheRefusal() const {
   using catalog::Refusal;
@@ -427,9 +440,7 @@ std::string_view Session::CacheRefusal() const {
   if (!bypass_.empty()) return bypass_;
   if (temporary_objects_) return PinName(catalog::Pin::kTemporaryObject);
   // A name that is unknown to a catalog that is being loaded again may not be unknown for long.
-  const bool is_select = decision_.plan.refusal != Refusal::kNotASelect &&
-                         decision_.plan.refusal != Refusal::kMultipleStatements;
-  if (is_select && !database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
+  if (IsOneSelect() && !database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
   if (decision_.plan.refusal != Refusal::kNone) return RefusalName(decision_.plan.refusal);
   if (!decision_.cacheable_form) return "protocol_form";
   // The server has to hold what the client names there itself; a hit would prepare nothing.

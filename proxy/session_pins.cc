@@ -4,6 +4,7 @@
 // Invariant: a session that holds no server connection has no pin, and label_ is what every
 // connection has to hold for it.
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -89,6 +90,14 @@ void Session::RunApart(std::string_view sql) {
   server_->out.Emit([&](std::string& to) { pgwire::Query{sql}.Encode(to); });
   Expect(Reply::kQuery, true);
   batch_open_ = false;
+}
+
+// The client has had all its answers; an audit has not had its own.
+bool Session::OnlyOursUnanswered() const {
+  return !expected_.empty() && !batch_open_ &&
+         std::all_of(expected_.begin(), expected_.end(), [](const auto& reply) {
+           return reply.own && reply.kind == Reply::kQuery;
+         });
 }
 
 bool Session::InQueryOfOurs() const {

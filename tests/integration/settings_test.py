@@ -185,6 +185,11 @@ class Settings(ServerCase):
                 harness.wait_until(
                     lambda: DIRECT or "has reloaded its configuration" in self.proxy.stderr(),
                     what="the proxy to notice")
+
+                def loaded():
+                    writer.query(sql)
+                    return DIRECT or writer.last() != "bypass: catalog_not_loaded"
+                harness.wait_until(loaded, what="the catalog under the new configuration")
                 client.query("BEGIN")
                 self.assertEqual(client.query("SHOW transaction_isolation"),
                                  [["repeatable read"]])

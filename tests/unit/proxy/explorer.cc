@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "pgwire/frame.h"
 
 namespace pgsidecar::proxy {
@@ -391,6 +392,7 @@ class Explorer {
 }  // namespace
 
 Exploration Explore(const std::string& name, const Scenario& scenario, size_t most) {
+  SetLogLevel("warn");  // of each order's start there is nothing to say
   Exploration result;
   Explorer explorer(scenario);
   do {

@@ -23,9 +23,9 @@ TEST(LeaseTest, AQueryLeasesAndReleases) {
   EXPECT_EQ(world.hits(), 1u);
 }
 
-TEST(LeaseTest, WhatIsMadeBehindAnAuditKeepsItsConnection) {
-  World world;
-  FakeClient& client = world.LoggedIn();
+// A client that has had its answer to DISCARD TEMP, while the answer to the audit behind it is
+// still to come: its server connection, mute.
+ServerId WithAnAuditUnanswered(World& world, FakeClient& client) {
   EXPECT_EQ(world.Ask(client, "CREATE TEMP TABLE x (a int)"), "C:CREATE TABLE Z:I");
   client.Query("DISCARD TEMP");
   while (client.received.empty() || client.received.back() != "Z:I") {
@@ -35,11 +35,18 @@ TEST(LeaseTest, WhatIsMadeBehindAnAuditKeepsItsConnection) {
       if (!client.received.empty() && client.received.back() == "Z:I") break;
     }
   }
+  EXPECT_EQ(world.hub->statistics().audits, 2u);
   const ServerId server = world.ServerOf(client);
-  ASSERT_NE(server, 0u);
-  ASSERT_EQ(world.hub->statistics().audits, 2u);
-  world.At(server).mute = true;  // the server says that there is nothing, and is not heard yet
+  if (server != 0) world.At(server).mute = true;  // it says that there is nothing, unheard
   world.Run();
+  return server;
+}
+
+TEST(LeaseTest, WhatIsMadeBehindAnAuditKeepsItsConnection) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  const ServerId server = WithAnAuditUnanswered(world, client);
+  ASSERT_NE(server, 0u);
   client.Query("CREATE TEMP TABLE x (a int)");
   world.Run();
   world.At(server).mute = false;
@@ -49,6 +56,20 @@ TEST(LeaseTest, WhatIsMadeBehindAnAuditKeepsItsConnection) {
   EXPECT_EQ(world.hub->FindSession(client.id)->pin(), catalog::Pin::kTemporaryObject);
   EXPECT_EQ(world.Ask(client, "DISCARD TEMP"), "C:DISCARD TEMP Z:I");
   EXPECT_EQ(world.ServerOf(client), 0u);
+}
+
+TEST(LeaseTest, AReadBehindAnAuditIsStored) {
+  World world;
+  FakeClient& client = world.LoggedIn();
+  const ServerId server = WithAnAuditUnanswered(world, client);
+  ASSERT_NE(server, 0u);
+  client.Query(kRead);
+  world.Run();
+  world.At(server).mute = false;
+  world.Run();
+  EXPECT_EQ(client.Take(), "C:DISCARD TEMP Z:I T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.hits(), 1u);
 }
 
 TEST(LeaseTest, WhoWaitsIsServedWhenAPinnedClientLeaves) {
