@@ -95,9 +95,8 @@ void Session::RunApart(std::string_view sql) {
 // The client has had all its answers; an audit has not had its own.
 bool Session::OnlyOursUnanswered() const {
   return !expected_.empty() && !batch_open_ &&
-         std::all_of(expected_.begin(), expected_.end(), [](const auto& reply) {
-           return reply.own && reply.kind == Reply::kQuery;
-         });
+         std::all_of(expected_.begin(), expected_.end(),
+                     [](const auto& reply) { return reply.own && reply.kind == Reply::kQuery; });
 }
 
 bool Session::InQueryOfOurs() const {

@@ -77,7 +77,8 @@ def start_pair(schema):
 
 def start_proxy(server, *flags):
     """The proxy is the only writer, so that age hides no missing invalidation."""
-    proxy = Proxy(server, "--sole-writer", *flags, http=True)
+    proxy = Proxy(server, "--sole-writer", "--max-server-connections", str(MAX_CONNECTIONS - 10),
+                  *flags, http=True)
     return proxy.wait_for_catalog()
 
 
