@@ -73,6 +73,9 @@ void AddStatement(const Catalog& catalog, const Path& path, const StatementInfo&
     case StatementKind::kMerge:
     case StatementKind::kTruncate:
       return Judge(catalog, path, frame, effects).Run(statement);
+    case StatementKind::kCall:  // what it gives back is assigned to variables
+      effects.Refuse(Refusal::kVolatileFunction);
+      return Judge(catalog, path, frame, effects).Run(statement);
     case StatementKind::kEmpty:
     case StatementKind::kLock:
     case StatementKind::kNotify:
@@ -145,6 +148,22 @@ void AddRowTypes(const Catalog& catalog, const RoutineInfo& body, const Frame& f
   }
 }
 
+// Of a body whose signature and variables have been seen to.
+void AddStatements(const Catalog& catalog, const Path& path, const RoutineInfo& body,
+                   const Frame& frame, Effects& effects) {
+  if (!body.understood()) return effects.RunsUnknown(Refusal::kUnknownFunction);
+  // A variable carries values from one statement to any other, and their types let overloads apply.
+  size_t types_before = 0;
+  do {
+    effects.Normalize();
+    types_before = effects.user_types.size();
+    for (const StatementInfo& statement : body.statements) {
+      AddStatement(catalog, path, statement, frame, effects);
+    }
+    effects.Normalize();
+  } while (effects.user_types.size() != types_before);
+}
+
 void AddBody(const Catalog& catalog, const Function& function, const Frame& frame,
              Effects& effects) {
   const Routine& routine = *function.routine;
@@ -160,19 +179,9 @@ void AddBody(const Catalog& catalog, const Function& function, const Frame& fram
   } else {
     return effects.RunsUnknown(Refusal::kUnknownFunction);
   }
-  if (!body.understood()) return effects.RunsUnknown(Refusal::kUnknownFunction);
   // A definition was printed with every name qualified that is not pg_catalog's.
   const Path path = routine.definition ? Path() : BodyPath(catalog, routine);
-  // A variable carries values from one statement to any other, and their types let overloads apply.
-  size_t types_before = 0;
-  do {
-    effects.Normalize();
-    types_before = effects.user_types.size();
-    for (const StatementInfo& statement : body.statements) {
-      AddStatement(catalog, path, statement, frame, effects);
-    }
-    effects.Normalize();
-  } while (effects.user_types.size() != types_before);
+  AddStatements(catalog, path, body, frame, effects);
 }
 
 // An aggregate is what it calls; everything else of C must be of an extension that is known.
@@ -271,6 +280,14 @@ const Effects& CallEffects(const Catalog& catalog, Oid oid, const Frame& outer) 
     return IsUserOid(oid) ? ComputeCall(catalog, *function, frame)
                           : ComputeBuiltinCall(catalog, *function);
   });
+}
+
+void AddDo(const Catalog& catalog, const StatementInfo& statement, const Frame& frame,
+           Effects& effects) {
+  if (!statement.body) return effects.RunsUnknown(Refusal::kUnknownFunction);
+  const RoutineInfo body = sql::AnalyzePlpgsqlBody(*statement.body);
+  AddRowTypes(catalog, body, frame, effects);
+  AddStatements(catalog, MakePath({"", "", /*any_schema=*/true}, catalog), body, frame, effects);
 }
 
 void AddTriggers(const Catalog& catalog, const Relation& relation, uint8_t operations,

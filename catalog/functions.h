@@ -23,6 +23,10 @@ namespace pgsidecar::catalog {
 // Of calling `function`, as often as may be. The reference is valid as long as the catalog.
 const Effects& CallEffects(const Catalog& catalog, Oid function, const Frame& frame);
 
+// Of the body of a DO. REQUIRES: that is the statement's kind.
+void AddDo(const Catalog& catalog, const sql::StatementInfo& statement, const Frame& frame,
+           Effects& effects);
+
 // Of the triggers of `relation` that these operations (bits of sql::WriteOperation) may fire.
 void AddTriggers(const Catalog& catalog, const Relation& relation, uint8_t operations,
                  const Frame& frame, Effects& effects);
@@ -30,9 +34,9 @@ void AddTriggers(const Catalog& catalog, const Relation& relation, uint8_t opera
 // Of a call of PostgreSQL's own. `in_client_text`: the client itself wrote the call.
 void AddFunctionClass(FunctionClass function_class, bool in_client_text, Effects& effects);
 
-// Of reading settings by current_setting; "" is one that is not known.
 // What a function of PostgreSQL's own has to do with times that have no date.
 void AddZoneUse(std::string_view function, Effects& effects);
+// Of reading settings by current_setting; "" is one that is not known.
 void AddSettingsRead(const std::vector<std::string>& names, Effects& effects);
 
 }  // namespace pgsidecar::catalog

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "catalog/effects.h"
+#include "catalog/functions.h"
 #include "catalog/judge.h"
 #include "catalog/row_keys.h"
 #include "catalog/snapshot.h"
@@ -118,11 +119,7 @@ KindEffects OfKind(const StatementInfo& statement) {
       return {.pin = Pin::kListen};
     case StatementKind::kCall:
     case StatementKind::kDo:
-      return {.runs_names = true,
-              .writes_anything = true,
-              .environment_unknown = true,
-              .may_commit = true,
-              .pin = Pin::kFunction};
+      return {.runs_names = true, .may_commit = true};
     case StatementKind::kLoad:
       return {.environment_unknown = true, .pin = Pin::kLoad};
     case StatementKind::kCreateTemp:
@@ -155,6 +152,7 @@ void JudgeWithCatalog(const StatementInfo& statement, const NameContext& names,
   DirectUse direct;
   judge.SetDirect(&direct);
   judge.Run(statement);
+  if (statement.kind == StatementKind::kDo) AddDo(catalog, statement, outermost, effects);
   if (effects.has_time_of_day && effects.converts_zone) effects.Refuse(Refusal::kTimeDependent);
   keys = FindRowKeys(statement, catalog, path, direct, effects);
 }
@@ -164,7 +162,7 @@ void JudgeWithoutCatalog(const StatementInfo& statement, Effects& effects) {
   effects.Refuse(Refusal::kCatalogNotLoaded);
   const bool names_anything = !statement.reads.empty() || !statement.writes.empty() ||
                               !statement.functions.empty() || !statement.operators.empty() ||
-                              !statement.types.empty();
+                              !statement.types.empty() || statement.kind == StatementKind::kDo;
   if (names_anything || FiresEventTriggers(statement.kind)) {
     effects.RunsUnknown(Refusal::kCatalogNotLoaded);
   }

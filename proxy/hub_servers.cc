@@ -163,7 +163,7 @@ void Hub::Lease(Session* session, TimePoint now) {
 // Waiters get what they can use of the idle connections. One that is of no use to them makes room
 // for another; if none can be opened, and none is to come back, they are told.
 void Hub::ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
-  for (size_t i = 0; i < pool->waiters().size();) {
+  for (size_t i = 0; !pool->idle().empty() && i < pool->waiters().size();) {
     const pool::LeaseWish wish = pool->waiters()[i].wish;
     Session* session = FindSession(wish.client);
     ServerConnection* server = session == nullptr ? nullptr : pool->TakeIdle(wish);

@@ -169,7 +169,8 @@ struct StatementInfo {
   bool transaction_modifiers = false;       // BEGIN with any modifier; COMMIT/ROLLBACK AND CHAIN
   std::string name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel (""
                      // = *), savepoint, prepared transaction; of kBegin its command tag
-  bool with_hold = false;  // DECLARE ... WITH HOLD
+  std::optional<std::string> body;  // kDo in LANGUAGE plpgsql
+  bool with_hold = false;           // DECLARE ... WITH HOLD
   bool ordered = false;    // kSelect: the outermost query has an ORDER BY
   bool explain_analyze = false;
 

@@ -109,6 +109,8 @@ void Call(const PgQuery__CallStmt& call, Collector* out) {
   out->info().kind = StatementKind::kCall;
   if (call.funccall == nullptr) return out->Unknown("CALL of nothing");
   Walker(out).FunctionCall(*call.funccall);
+  // From PostgreSQL 14 on, what stands for OUT parameters is counted, too.
+  out->info().functions.front().arguments = FunctionUse::kAnyCount;
 }
 
 void Truncate(const PgQuery__TruncateStmt& truncate, Collector* out) {

@@ -74,6 +74,24 @@ bool Named(StatementKind kind, const char* name, Collector* out) {
   return true;
 }
 
+void Do(const PgQuery__DoStmt& statement, Collector* out) {
+  out->info().kind = StatementKind::kDo;
+  std::string_view language = "plpgsql";
+  std::optional<std::string> body;
+  for (const Node* node : List(statement.n_args, statement.args)) {
+    bool ok = node->node_case == PG_QUERY__NODE__NODE_DEF_ELEM;
+    if (!ok) return out->UnknownNode("DO", node);
+    const std::string_view text = StringOf(node->def_elem->arg, &ok);
+    if (!ok) return out->UnknownNode("DO", node);
+    if (Text(node->def_elem->defname) == "language") {
+      language = text;
+    } else {
+      body = text;
+    }
+  }
+  if (language == "plpgsql") out->info().body = std::move(body);
+}
+
 bool Plain(StatementKind kind, const Node& statement, Collector* out) {
   out->info().kind = kind;
   NoteTempSchemas(statement, out);
@@ -110,7 +128,8 @@ bool AnalyzeSessionStatement(const Node& statement, Collector* out) {
     case PG_QUERY__NODE__NODE_LOAD_STMT:
       return Named(StatementKind::kLoad, statement.load_stmt->filename, out);
     case PG_QUERY__NODE__NODE_DO_STMT:
-      return Plain(StatementKind::kDo, statement, out);
+      Do(*statement.do_stmt, out);
+      return true;
     case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT:
       return Plain(StatementKind::kConstraints, statement, out);
     case PG_QUERY__NODE__NODE_VACUUM_STMT:

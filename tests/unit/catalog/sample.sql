@@ -283,3 +283,7 @@ CREATE TABLE blind_words (word text COLLATE "und-x-icu" UNIQUE, id int PRIMARY K
 CREATE FUNCTION moods.alike(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS
   'SELECT true';
 CREATE OPERATOR moods.= (LEFTARG = text, RIGHTARG = text, FUNCTION = moods.alike);
+CREATE PROCEDURE pays(int, int) LANGUAGE plpgsql AS 'BEGIN PERFORM deposit($1, $2); END';
+CREATE PROCEDURE pays_and_says(int, OUT said text) LANGUAGE plpgsql AS
+  $$BEGIN PERFORM deposit($1, 1); said := 'done'; END$$;
+CREATE PROCEDURE commits() LANGUAGE plpgsql AS 'BEGIN COMMIT; END';

@@ -120,12 +120,15 @@ class TreeOracle {
     const ProtobufCMessageDescriptor* type = message.descriptor;
     if (type == &pg_query__range_var__descriptor) {
       CheckRelation(As<PgQuery__RangeVar>(message));
+    } else if (type == &pg_query__call_stmt__descriptor) {
+      called_ = As<PgQuery__CallStmt>(message).funccall;
     } else if (type == &pg_query__func_call__descriptor) {
       const auto& call = As<PgQuery__FuncCall>(message);
+      const bool any_count = call.agg_within_group || &call == called_;
       const auto arguments = static_cast<uint32_t>(call.n_args);
       Expect(info_.functions,
              FunctionUse{Name(call.n_funcname, call.funcname),
-                         call.agg_within_group ? FunctionUse::kAnyCount : arguments},
+                         any_count ? FunctionUse::kAnyCount : arguments},
              "function");
     } else if (type == &pg_query__a__expr__descriptor) {
       const auto& expression = As<PgQuery__AExpr>(message);
@@ -254,6 +257,7 @@ class TreeOracle {
   const StatementInfo& info_;
   std::set<std::string> ctes_;
   std::string missing_;
+  const PgQuery__FuncCall* called_ = nullptr;  // by CALL
 };
 
 }  // namespace pgsidecar::sql
