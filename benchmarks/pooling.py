@@ -175,14 +175,13 @@ class Running:
                 measure.cpu_seconds(proxy) if proxy else None)
 
     def finish(self, seconds):
-        """(transactions, the server's and the proxy's seconds for `counted` of them, what pgbench
-        said), or the error of a run that failed or was not over within `seconds`."""
+        """The figures, or the error of a run that failed or was not over within `seconds`."""
         deadline = time.monotonic() + seconds
         with self._directory:
-            before, uncounted = None, 0
+            before, since = None, 0.0
             while self._process.poll() is None and time.monotonic() < deadline:
-                if before is None and (uncounted := sum(1 for _ in self.transactions())):
-                    before = self._costs()
+                if before is None and any(True for _ in self.transactions()):
+                    before, since = self._costs(), time.time()
                 time.sleep(0.02 if before is None else 0.1)
             if self._process.poll() is None:
                 self._process.kill()
@@ -195,14 +194,16 @@ class Running:
                 found = found or [errors.strip()[-200:]]
                 return {"error": collections.Counter(found).most_common(1)[0][0]}
             latencies = [took for _, took in self.transactions()]
+            # pgbench keeps its log back, so that what it has shown so far is not what has been done.
+            counted = sum(1 for when, _ in self.transactions() if when > since)
             result = {
                 "connect_ms": float(re.search(r"connection time = ([0-9.]+)", said).group(1)),
                 "tps": float(re.search(r"tps = ([0-9.]+) \(without", said).group(1)),
                 "p50_ms": percentile(latencies, 50), "p99_ms": percentile(latencies, 99)}
-            if before is not None and len(latencies) > uncounted:
+            if before is not None and counted > 0:
                 for name, now, then in zip(("server_us", "proxy_us"), self._costs(), before):
                     if now is not None:
-                        result[name] = 1e6 * (now - then) / (len(latencies) - uncounted)
+                        result[name] = 1e6 * (now - then) / counted
             return result
 
     def transactions(self):
@@ -386,6 +387,8 @@ def measure_storm(options):
         "PgBouncer, transaction": PgBouncer(server, "transaction", servers),
         "pgsidecar, passthrough": harness.Proxy(server, "--default-pool-size", servers)
                                          .wait_for_catalog(),
+        "pgsidecar, scram": harness.Proxy(server, "--default-pool-size", servers, "--auth-type",
+                                          "scram-sha-256").wait_for_catalog(),
     }
     results = []
     for way, target in ways.items():

@@ -99,6 +99,10 @@ Result<ProbeAnswer> ReadProbeRow(Row row);
 
 // One row of five booleans, in the order of AuditAnswer.
 const std::string& AuditQuery();
+// The same and what else code of which nothing is known may have left, as far as the server can be
+// asked. It cannot tell a custom setting (app.tenant), a random number's seed, a library that was
+// loaded, and what a procedural language keeps for itself.
+const std::string& CodeAuditQuery();
 
 struct AuditAnswer {
   bool temporary_objects = false;
@@ -106,7 +110,22 @@ struct AuditAnswer {
   bool advisory_locks = false;
   bool listens = false;
   bool prepared_statements = false;  // by PREPARE
+
+  // Of CodeAuditQuery.
+  struct OfCode {
+    bool replication_slots = false;    // temporary ones
+    uint32_t protocol_statements = 0;  // named, prepared by Parse
+    std::string
+        settings;  // those that the session has set, and who it is: equal texts, equal state
+  };
+  std::optional<OfCode> of_code;
+
+  bool AnyHeld() const {
+    return temporary_objects || hold_cursors || advisory_locks || listens || prepared_statements ||
+           (of_code && of_code->replication_slots);
+  }
 };
+// The answer to either.
 Result<AuditAnswer> ReadAuditRow(Row row);
 
 }  // namespace pgsidecar::catalog

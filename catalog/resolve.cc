@@ -220,12 +220,12 @@ Pin Stronger(Pin a, Pin b) {
         return 5;
       case Pin::kSequence:
         return 6;
+      case Pin::kFunction:  // it may be asked what that has left, but not of what comes below
+        return 7;
       case Pin::kSetting:
       case Pin::kSeed:
-        return 7;
-      case Pin::kLoad:
         return 8;
-      case Pin::kFunction:
+      case Pin::kLoad:
         return 9;
       case Pin::kUnknown:
       case Pin::kCount_:

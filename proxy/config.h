@@ -119,6 +119,7 @@ struct Config {
   PoolSettings pools;                      // of the file only
   uint32_t max_prepared_statements = 500;  // that one server connection keeps for all clients
   std::string sequences = "affinity";
+  std::string unknown_code = "pin";
   uint32_t max_server_connections = 100;
   uint32_t max_db_connections = 0;         // 0: no limit
   uint32_t max_user_connections = 0;       // 0: no limit

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kLogLevels = {"debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 2> kSequenceWays = {"affinity", "pin"};
+constexpr std::array<std::string_view, 2> kCodeWays = {"pin", "audit"};
 constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 constexpr std::array<std::string_view, 2> kTlsProtocols = {"TLSv1.2", "TLSv1.3"};
 
@@ -134,6 +135,9 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"sequences", Choice{&Config::sequences, kSequenceWays},
      "what keeps currval and lastval: affinity (a session goes back to the connection of its last "
      "nextval) or pin"},
+    {"unknown_code", Choice{&Config::unknown_code, kCodeWays},
+     "after code that is not understood: pin (a session keeps its connection) or audit (until the "
+     "server says that nothing is left of it; of custom settings, seeds and libraries it cannot)"},
     {"max_server_connections", &Config::max_server_connections, "server connections in all", 1},
     {"max_client_connections", &Config::max_client_connections, "client connections in all", 1,
      1'000'000},  // below the 2^20 writes in flight that a version stamp can count

@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -106,6 +107,9 @@ class Database {
   bool row_precision = true;
   // A session has lost its currval: from then on a nextval pins.
   bool sequences_pin = false;
+  // What the server says (catalog::AuditAnswer::OfCode::settings) of a session that holds certain
+  // settings and of which nothing else is to be known: learned from such. By pool and settings.
+  std::unordered_map<std::string, std::string> settings_said;
   // Client sessions that are logged in to it.
   size_t clients = 0;
   StatementBook book;

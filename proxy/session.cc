@@ -238,7 +238,7 @@ void Session::MaybeRelease() {
   if (state_ != SessionState::kReady) return;
   const bool keeps = pin_ != catalog::Pin::kNone || pool_mode_ == pool::PoolMode::kSession;
   if (server_idle && audit_due_ && MayRelease()) AskAudit();
-  if (server_idle && !keeps && MayRelease()) ReleaseServer(Action::kRelease);
+  if (server_idle && !keeps && MayRelease() && !LearnSettings()) ReleaseServer(Action::kRelease);
   const bool waits = wait_ != Wait::kNone || request_pending_;
   if (draining_proxy_ && idle && !waits && (server_ == nullptr || MayRelease())) {
     Fatal({"57P01", "terminating connection: pgsidecar is shutting down", "", ""});

@@ -496,6 +496,10 @@ class Session {
   void RemovePin();
   void NotePins();
   void AskAudit();
+  bool MayForgetCode() const;
+  std::string SettingsKey() const;
+  bool LearnSettings();
+  void OnCodeAudited(const catalog::AuditAnswer& held);
   bool OnlyOursUnanswered() const;
   void RunApart(std::string_view sql);
   bool InQueryOfOurs() const;
@@ -587,17 +591,21 @@ class Session {
   bool drop_drained_ = false;  // draining: what it has left behind is dropped with the connection
   TimePoint cancelled_at_{};   // draining
   TimePoint pinned_since_{};
-  bool audit_due_ = false;              // whether pin_ still holds is to be asked
-  bool temporary_objects_ = false;      // there may be some
-  std::string own_row_;                 // of the answer to an audit
-  pool::SharedLabel label_;             // of settings_changed_, outside of a transaction
-  pool::ServerId last_server_ = 0;      // that it has held last
-  pool::ServerId sequence_server_ = 0;  // where its last nextval ran; 0: none has run
-  bool sequences_scattered_ = false;    // earlier ones have run elsewhere
-  bool must_succeed_ = false;           // the query of our own that is under way
+  bool audit_due_ = false;          // whether pin_ still holds is to be asked
+  bool temporary_objects_ = false;  // there may be some
+  std::string own_row_;             // of the answer to an audit
+  // Code that is not understood is all that has ended the session's use of the cache.
+  bool only_code_ran_ = false;
+  std::optional<std::string> learning_;  // SettingsKey() of the audit that is under way
+  pool::SharedLabel label_;              // of settings_changed_, outside of a transaction
+  pool::ServerId last_server_ = 0;       // that it has held last
+  pool::ServerId sequence_server_ = 0;   // where its last nextval ran; 0: none has run
+  bool sequences_scattered_ = false;     // earlier ones have run elsewhere
+  bool must_succeed_ = false;            // the query of our own that is under way
   struct BeforeUnknown {
     catalog::Pin pin;
     std::string_view bypass;
+    bool only_code_ran;
     bool names_known;
     bool ran_unknown;
     bool isolation_known;

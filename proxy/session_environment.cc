@@ -45,8 +45,13 @@ void Session::AdoptEnvironment() {
 
 // From now on nothing is known, until the session ends.
 void Session::LoseEnvironment(std::string_view reason) {
+  if (reason == PinName(catalog::Pin::kFunction)) {
+    only_code_ran_ |= bypass_.empty();
+  } else {
+    only_code_ran_ = false;
+    if (server_ != nullptr) AddPin(catalog::Pin::kSetting);
+  }
   if (bypass_.empty()) bypass_ = reason;
-  if (server_ != nullptr) AddPin(catalog::Pin::kSetting);
 }
 
 void Session::UpdateEnvironment() {

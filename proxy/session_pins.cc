@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
@@ -33,7 +34,9 @@ Error SequencesLost() {
 void Session::AddPin(Pin reason) {
   if (reason == Pin::kNone) return;
   beyond_reset_ |= !ResetClears(reason);
-  if (catalog::IsAskedFor(reason)) audit_due_ = true;
+  if (catalog::IsAskedFor(reason) || (reason == Pin::kFunction && MayForgetCode())) {
+    audit_due_ = true;
+  }
   if (pin_ == Pin::kNone) {
     pinned_since_ = now_;
     ++shared_.statistics->pins;
@@ -60,7 +63,7 @@ void Session::RemovePin() {
 void Session::NotePins() {
   const Plan& plan = decision_.plan;
   AddPin(plan.pin);
-  if (plan.may_end_pin && catalog::IsAskedFor(pin_)) audit_due_ = true;
+  if (plan.may_end_pin && (catalog::IsAskedFor(pin_) || MayForgetCode())) audit_due_ = true;
   temporary_objects_ |= plan.makes_temporary;
   if (!plan.uses_sequence && plan.pin != Pin::kFunction) return;
   server_->sequences_mixed |= server_->sequence_client != 0 && server_->sequence_client != id_;
@@ -78,9 +81,70 @@ void Session::NotePins() {
 // it. REQUIRES: nothing is unanswered, and no transaction is open on the server.
 void Session::AskAudit() {
   audit_due_ = false;
-  if (!catalog::IsAskedFor(pin_)) return;
+  const bool of_code = pin_ == Pin::kFunction && MayForgetCode();
+  if (!of_code && !catalog::IsAskedFor(pin_)) return;
   ++shared_.statistics->audits;
-  RunApart(catalog::AuditQuery());
+  RunApart(of_code ? catalog::CodeAuditQuery() : catalog::AuditQuery());
+}
+
+bool Session::MayForgetCode() const {
+  return only_code_ran_ && shared_.config->unknown_code == "audit";
+}
+
+// What the session's settings are known under, beyond what its login gave. A custom one is not
+// among those that the server can be asked for.
+std::string Session::SettingsKey() const {
+  std::string key;
+  const auto append = [&key](std::string_view field) {
+    AppendBig32(key, static_cast<uint32_t>(field.size()));
+    key += field;
+  };
+  append(pool_->key());
+  if (label_ == nullptr) return key;
+  for (const auto& [name, value] : *label_) {
+    if (name.find('.') != std::string::npos) continue;
+    append(name);
+    append(value ? "=" + *value : "");
+  }
+  return key;
+}
+
+// Before a connection is given back: asks what the server says of such settings, if nobody has
+// asked yet. Returns whether it has. REQUIRES: as AskAudit, and that the session has no pin.
+bool Session::LearnSettings() {
+  if (shared_.config->unknown_code != "audit" || !bypass_.empty() || begin_owed_) return false;
+  constexpr size_t kMostKept = 1000;
+  UpdateLabel();
+  std::string key = SettingsKey();
+  if (database_->settings_said.contains(key)) return false;
+  if (database_->settings_said.size() >= kMostKept) database_->settings_said.clear();
+  ++shared_.statistics->audits;
+  learning_ = std::move(key);
+  RunApart(catalog::CodeAuditQuery());
+  return true;
+}
+
+// The code is as if it had not been, if nothing is there that it can have left.
+void Session::OnCodeAudited(const catalog::AuditAnswer& held) {
+  // What has been sent behind the audit may have changed what it says.
+  audit_due_ = !Quiet() || batch_open_ || in_transaction();
+  if (audit_due_) return;
+  UpdateLabel();
+  const auto said = database_->settings_said.find(SettingsKey());
+  if (held.AnyHeld() || !held.of_code || own_names_ || said == database_->settings_said.end() ||
+      said->second != held.of_code->settings ||
+      held.of_code->protocol_statements != server_->statements().size()) {
+    return;
+  }
+  only_code_ran_ = temporary_objects_ = false;
+  bypass_ = {};
+  names_known_ = true;
+  UpdateEnvironment();
+  if (database_->sequences_pin || shared_.config->sequences == "pin") {
+    pin_ = Pin::kSequence;  // it may have run a nextval
+    return;
+  }
+  RemovePin();
 }
 
 // A simple Query of ours in a batch of its own, of whose answer the client hears nothing.
@@ -136,11 +200,20 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
 // `row` is the DataRow of the answer; empty if the server could not say, and then nothing changes.
 // Nor does it if something has been sent behind the audit that makes another due.
 void Session::OnAudited(std::string_view row) {
+  if (learning_) {
+    std::string& said = database_->settings_said[*std::exchange(learning_, std::nullopt)];
+    const auto data = pgwire::DataRow::Decode(row.empty() ? row : row.substr(pgwire::kHeaderBytes));
+    const auto held = data.ok() ? catalog::ReadAuditRow(data->values)
+                                : Result<catalog::AuditAnswer>(data.error());
+    if (held.ok() && held->of_code && !held->AnyHeld()) said = held->of_code->settings;
+    return;
+  }
   if (row.empty() || audit_due_) return;
   const auto data = pgwire::DataRow::Decode(row.substr(pgwire::kHeaderBytes));
   if (!data.ok()) return;
   const auto held = catalog::ReadAuditRow(data->values);
   if (!held.ok()) return;
+  if (pin_ == Pin::kFunction && MayForgetCode()) return OnCodeAudited(*held);
   Pin left = Pin::kNone;
   if (held->prepared_statements) left = catalog::Stronger(left, Pin::kPreparedStatement);
   if (held->advisory_locks) left = catalog::Stronger(left, Pin::kAdvisoryLock);
@@ -272,6 +345,7 @@ void Session::RememberBeforeUnknown() {
   if (decision_.plan.refusal != catalog::Refusal::kNotUnderstood || !alone) return;
   before_unknown_ = {.pin = pin_,
                      .bypass = bypass_,
+                     .only_code_ran = only_code_ran_,
                      .names_known = names_known_,
                      .ran_unknown = ran_unknown_,
                      .isolation_known = isolation_known_,
@@ -289,6 +363,7 @@ void Session::TakeBackUnknown(const pgwire::ErrorFields& fields) {
     return;
   }
   bypass_ = before.bypass;
+  only_code_ran_ = before.only_code_ran;
   names_known_ = before.names_known;
   ran_unknown_ = before.ran_unknown;
   isolation_known_ = before.isolation_known;

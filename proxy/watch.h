@@ -61,7 +61,7 @@ class Watch {
   Duration Patience() const;
   void Poll(Step step);
   void Load();
-  void OnPolled();
+  void OnPolled(TimePoint now);
   void OnLocked(TimePoint now);
   void OnLoadedAndPolled();
 
@@ -75,6 +75,7 @@ class Watch {
   TimePoint next_attempt_{};
   TimePoint next_poll_{};
   TimePoint asked_at_{};
+  TimePoint rested_at_{};  // a recheck that found nothing is over; another waits until then
   std::optional<TimePoint> locked_since_;  // since then no load has got past a lock
   TimePoint locked_until_{};               // until then none is tried
   std::string last_error_;

@@ -183,21 +183,34 @@ def print_figures(proxy, kept):
 
 
 def read_known(path, suite):
-    """{test: cause} of the lines "suite test cause"."""
+    """{test: (pattern, cause)} of the lines "suite test /pattern/ cause"."""
     known = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        fields = line.split(None, 2)
-        if len(fields) != 3:
-            raise SystemExit(f"error: {path}:{number}: expected a suite, a test and a cause")
-        if fields[0] == suite:
-            known[fields[1]] = fields[2]
+        found = re.fullmatch(r"(\S+) (\S+) /(.+)/ (\S.*)", line)
+        if found is None:
+            raise SystemExit(f"error: {path}:{number}: expected a suite, a test, a /pattern/ of the "
+                             "lines that differ, and a cause")
+        if found[1] == suite:
+            known[found[2]] = (re.compile(found[3]), found[4])
     return known
+
+
+def changed_lines(diffs, test):
+    """What pg_regress found added or missing in the output of one test."""
+    lines, inside = [], False
+    for line in diffs.read_text(errors="replace").splitlines() if diffs.exists() else ():
+        if line.startswith("diff "):
+            inside = line.endswith(f"/{test}.out")
+        elif inside and line[:1] in "+-" and not line.startswith(("+++", "---")):
+            lines.append(line[1:])
+    return lines
 
 
 def compare(suite, direct, proxied, known, output):
     """Prints the table; returns the number of differences that are not known."""
+    diffs = output / suite.name / "proxied" / "regression.diffs"
     unknown = 0
     width = max(map(len, direct))
     missing = [test for test in direct if test not in proxied]
@@ -209,17 +222,19 @@ def compare(suite, direct, proxied, known, output):
             if test in known:
                 print(f"{test:<{width}}  same     (known_differences has it)")
             continue
-        if test not in known:
-            unknown += 1
+        pattern, cause = known.get(test, (None, ""))
+        lines = changed_lines(diffs, test)
+        is_known = pattern and lines and all(pattern.search(line) for line in lines)
+        unknown += not is_known
         print(f"{test:<{width}}  differs  directly {direct.get(test, 'not run')}, through the proxy {ours}"
-              + (f"; known: {known[test]}" if test in known else ""))
+              + (f"; known: {cause}" if is_known else ""))
     same = sum(proxied.get(test) == verdict for test, verdict in direct.items())
     passed = [sum(v == "ok" for v in way.values()) for way in (direct, proxied)]
     print(f"\n{suite.name}: {len(direct)} tests; {passed[0]} pass directly, {passed[1]} through the "
           f"proxy; {same} verdicts are the same, {len(direct) - same} differ, {unknown} of them "
           f"for a cause that is not known")
     if same != len(direct):
-        print(f"what they printed: {output / suite.name / 'proxied' / 'regression.diffs'}")
+        print(f"what they printed: {diffs}")
     return unknown
 
 

@@ -306,6 +306,7 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
     tenant_ = std::stoi(sql.substr(kSetTenant.size()));
   }
   if (sql.starts_with("SET ")) return {"SET", {}, ""};
+  if (sql == "SELECT opaque(1)") left_by_code_ += database_->code_leaves;
   if (sql == "SELECT WHERE false") return {"SELECT 0", {}, ""};
   return {"SELECT 1", "1", ""};
 }
@@ -451,6 +452,11 @@ bool FakeBackend::HandleOwnQuery(std::string_view sql) {
   } else if (sql == catalog::AuditQuery()) {
     RowDescription{}.Encode(unflushed_);
     Row({temporary_ ? "t" : "f", "f", "f", "f", "f"});
+  } else if (sql == catalog::CodeAuditQuery()) {
+    RowDescription{}.Encode(unflushed_);
+    const size_t named = statements_.size() - statements_.count("");
+    Row({temporary_ ? "t" : "f", "f", "f", "f", "f", "f", std::to_string(named),
+         "app|app|none|" + left_by_code_});
   } else if (sql.starts_with("SELECT pg_catalog.set_config(")) {
     RowDescription{}.Encode(unflushed_);
     Row({""});

@@ -42,6 +42,7 @@ struct FakeDatabase {
   uint64_t loads = 0;     // of the catalog
   uint64_t handled = 0;   // messages
   std::string timeline = "1";
+  std::string code_leaves;     // a setting that opaque() sets
   bool small_catalog = false;  // without most of pg_catalog, to be loaded quickly
 
   FakeDatabase();
@@ -137,6 +138,7 @@ class FakeBackend {
   bool repeatable_ = false;
   bool queried_ = false;
   bool temporary_ = false;  // it has a temporary table
+  std::string left_by_code_;
   int tenant_ = 0;
   std::map<std::string, std::string> statements_;
   std::map<std::string, Portal> portals_;

@@ -72,6 +72,27 @@ TEST(LeaseTest, AReadBehindAnAuditIsStored) {
   EXPECT_EQ(world.hits(), 1u);
 }
 
+TEST(LeaseTest, CodeThatHasLeftNothingIsForgottenIfSo) {
+  Config config = World::DefaultConfig();
+  config.unknown_code = "audit";
+  World world(config);
+  FakeClient& client = world.LoggedIn();
+  EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");  // what is clean is known from it
+  EXPECT_EQ(world.ServerOf(client), 0u);
+  EXPECT_EQ(world.hub->statistics().audits, 1u);
+  EXPECT_EQ(world.Ask(client, "SELECT opaque(1)"), "T D:1 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.ServerOf(client), 0u);
+  EXPECT_EQ(world.hub->statistics().audits, 2u);
+  EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_GE(world.hits(), 1u);
+
+  world.database.code_leaves = "search_path='app'";
+  EXPECT_EQ(world.Ask(client, "SELECT opaque(1)"), "T D:1 C:SELECT 1 Z:I");
+  EXPECT_NE(world.ServerOf(client), 0u);
+  EXPECT_EQ(world.hub->FindSession(client.id)->pin(), catalog::Pin::kFunction);
+}
+
 TEST(LeaseTest, WhoWaitsIsServedWhenAPinnedClientLeaves) {
   Config config = World::DefaultConfig();
   config.default_pool_size = 1;

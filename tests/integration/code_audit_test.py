@@ -1,0 +1,166 @@
+"""`unknown_code = audit`: after code of which nothing is known the server is asked what is left of
+it. What is left holds the session to its connection; nobody else ever finds it."""
+
+import psycopg
+
+import harness
+from harness import DIRECT, ServerCase
+
+SETUP = """
+CREATE TABLE t (id int PRIMARY KEY, a int);
+INSERT INTO t SELECT i, i FROM generate_series(1, 5) i;
+CREATE SCHEMA other; CREATE TABLE other.t (id int PRIMARY KEY, a int);
+INSERT INTO other.t VALUES (1, 100);
+CREATE ROLE weak;
+CREATE FUNCTION run(sql text) RETURNS void LANGUAGE plpgsql AS 'BEGIN EXECUTE sql; END';
+CREATE TABLE logged (id int); CREATE TABLE log (id int);
+CREATE FUNCTION writes_log() RETURNS trigger LANGUAGE plpgsql AS
+  $$BEGIN EXECUTE format('INSERT INTO %I VALUES ($1)', 'log') USING NEW.id; RETURN NULL; END$$;
+CREATE TRIGGER log AFTER INSERT ON logged FOR EACH ROW EXECUTE FUNCTION writes_log();
+"""
+
+
+class CodeAudit(ServerCase):
+    SETUP = SETUP
+    FLAGS = ("--sole-writer", "--default-pool-size", "2", "--unknown-code", "audit")
+
+    def setUp(self):
+        with harness.connect(self.proxy) as teacher:  # what is clean is known from others
+            self.value(teacher, "SELECT random()")
+
+    def value(self, client, sql, *parameters):
+        row = client.execute(sql, parameters).fetchone()
+        return row[0] if row else None
+
+    def pins(self):
+        if DIRECT:
+            return []
+        return [row["pinned_because"] for row in self.show("CLIENTS") if row["pinned_because"]]
+
+    def others(self):
+        """Takes both connections, if they may be had, in turns: what each finds there."""
+        found = []
+        for _ in range(2):
+            with harness.connect(self.proxy) as first:
+                if not DIRECT:  # so that the second cannot have the same one
+                    first.execute("BEGIN")
+                found.append(self.found(first))
+                if self.pins():
+                    first.execute("ROLLBACK") if not DIRECT else None
+                    continue
+                with harness.connect(self.proxy) as second:
+                    found.append(self.found(second))
+                if not DIRECT:
+                    first.execute("ROLLBACK")
+        return found
+
+    def found(self, client):
+        return (self.value(client, "SELECT current_setting('work_mem')"),
+                self.value(client, "SELECT current_setting('search_path')"),
+                self.value(client, "SELECT current_user::text"),
+                self.value(client, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+                                   " AND pid = pg_backend_pid()"),
+                self.value(client, "SELECT count(*) FROM pg_prepared_statements WHERE from_sql"),
+                self.value(client, "SELECT count(*) FROM pg_cursors WHERE is_holdable"),
+                self.value(client, "SELECT count(*) FROM pg_listening_channels()"),
+                self.value(client, "SELECT to_regclass('scratch')::text"))
+
+    CLEAN = ("4MB", '"$user", public', "postgres", 0, 0, 0, 0, None)
+
+    def test_what_leaves_nothing_holds_nobody(self):
+        client, read = self.client(), "SELECT a FROM t WHERE id = 1"
+        self.fill(client, read)
+        for call in ("SELECT run('UPDATE t SET a = a + 1 WHERE id = 2')",
+                     "DO $$BEGIN EXECUTE 'UPDATE t SET a = a + 1 WHERE id = 2'; END$$",
+                     "INSERT INTO logged VALUES (1)",
+                     "BEGIN; SELECT run('SET LOCAL work_mem = ''7MB'''); COMMIT",
+                     "BEGIN; SELECT run('SET work_mem = ''7MB'''); ROLLBACK",
+                     "SELECT run('CREATE TEMP TABLE scratch (a int) ON COMMIT DROP')",
+                     "SELECT run('SELECT pg_advisory_xact_lock(1)')",
+                     "SELECT run('PREPARE p AS SELECT 1; DEALLOCATE p')"):
+            client.execute(call)
+            self.assertEqual(self.pins(), [], call)
+            self.fill(client, read)  # the cache is there again
+        self.assertEqual(self.value(client, "SELECT a FROM t WHERE id = 2"), 4)
+        self.assertEqual(self.value(client, "SELECT count(*) FROM log"), 1)
+        self.assertEqual(set(self.others()), {self.CLEAN})
+
+    def test_what_is_left_is_there_for_its_own_and_for_nobody_else(self):
+        left = {"SET work_mem = '7MB'": ("work_mem", "7MB"),
+                "SET search_path = other": ("search_path", "other"),
+                "SET ROLE weak": ("role", "weak")}
+        for sql, (name, value) in left.items():
+            with harness.connect(self.proxy) as client:
+                client.execute("SELECT run(%s)", (sql,))
+                self.assertEqual(set(self.others()), {self.CLEAN}, sql)
+                self.assertEqual(self.value(client, "SELECT current_setting(%s)", name), value)
+                self.assertEqual(self.pins(), [] if DIRECT else ["function"], sql)
+            self.no_pins()
+        for sql, ask, value in (
+                ("SELECT pg_advisory_lock(1)", "SELECT pg_advisory_unlock(1)", True),
+                ("PREPARE mine AS SELECT 8", "EXECUTE mine", 8),
+                ("CREATE TEMP TABLE scratch AS SELECT 9 AS a", "SELECT a FROM scratch", 9),
+                ("LISTEN news", "SELECT count(*) FROM pg_listening_channels()", 1)):
+            with harness.connect(self.proxy) as client:
+                client.execute("SELECT run(%s)", (sql,))
+                self.assertEqual(set(self.others()), {self.CLEAN}, sql)
+                self.assertEqual(self.value(client, ask), value, sql)
+            self.no_pins()
+        self.assertEqual(set(self.others()), {self.CLEAN})
+
+    def no_pins(self):
+        harness.wait_until(lambda: not self.pins(), what="the pins of those who have gone")
+
+    def test_settings_of_the_sessions_own(self):
+        """Nothing is known yet of what is clean under them; then something is."""
+        with harness.connect(self.proxy) as first:
+            first.execute("SET work_mem = '9MB'; SET TimeZone = 'Asia/Tokyo'")
+            self.value(first, "SELECT random()")
+            client = self.client()
+            client.execute("SET work_mem = '9MB'; SET TimeZone = 'Asia/Tokyo'")
+            client.execute("SELECT run('SELECT 1')")
+            self.assertEqual(self.pins(), [])
+            self.assertEqual(self.value(client, "SHOW work_mem"), "9MB")
+            client.execute("SELECT run('SET work_mem = ''10MB''')")
+            self.assertEqual(self.value(first, "SHOW work_mem"), "9MB")
+            self.assertEqual(self.value(client, "SHOW work_mem"), "10MB")
+            self.assertEqual(self.pins(), [] if DIRECT else ["function"])
+        self.assertEqual(set(self.others()), {self.CLEAN})
+
+    def test_a_change_of_the_sessions_own_among_the_code(self):
+        client = self.client()
+        client.execute("BEGIN; SELECT run('SELECT 1'); SET TimeZone = 'Asia/Tokyo'; COMMIT")
+        self.assertEqual(self.value(client, "SHOW TimeZone"), "Asia/Tokyo")
+        client.execute("SELECT setseed(0.5), run('SELECT 1')")
+        self.value(client, "SELECT random()")
+        self.assertEqual(len(self.pins()), 0 if DIRECT else 1)
+
+    def test_statements_that_the_code_has_deallocated(self):
+        """The proxy's own names for them are gone, too; nobody meets 26000."""
+        clients = [self.client(prepare_threshold=0) for _ in range(3)]
+        for client in clients:
+            self.value(client, "SELECT a FROM t WHERE id = %s OR random() < 0", 1)
+        clients[0].execute("SELECT run('DEALLOCATE ALL')", prepare=False)
+        for client in clients[1:] * 2:
+            self.assertEqual(
+                self.value(client, "SELECT a FROM t WHERE id = %s OR random() < 0", 1), 1)
+
+    def test_other_pins_stay(self):
+        client = self.client()
+        client.execute("SELECT setseed(0.5)")
+        client.execute("SELECT run('SELECT 1')")
+        self.assertEqual(self.pins(), [] if DIRECT else ["seed"])
+        with self.assertRaises(psycopg.errors.SyntaxError):
+            client.execute("SELECT run('wrong')")
+        self.assertEqual(self.pins(), [] if DIRECT else ["seed"])
+
+    def test_a_failure_leaves_nothing(self):
+        client = self.client()
+        with self.assertRaises(psycopg.errors.DivisionByZero):
+            client.execute("SELECT run('SET work_mem = ''7MB'''), 1 / (random() * 0)::int")
+        self.assertEqual(self.pins(), [])
+        self.assertEqual(set(self.others()), {self.CLEAN})
+
+
+if __name__ == "__main__":
+    harness.main()
