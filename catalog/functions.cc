@@ -282,8 +282,9 @@ const Effects& CallEffects(const Catalog& catalog, Oid oid, const Frame& outer) 
   });
 }
 
-void AddDo(const Catalog& catalog, const StatementInfo& statement, const Frame& frame,
+void AddDo(const Catalog& catalog, const StatementInfo& statement, const Frame& outer,
            Effects& effects) {
+  const Frame frame = {&outer, 0, outer.depth + 1};  // not the client's own text
   if (!statement.body) return effects.RunsUnknown(Refusal::kUnknownFunction);
   const RoutineInfo body = sql::AnalyzePlpgsqlBody(*statement.body);
   AddRowTypes(catalog, body, frame, effects);

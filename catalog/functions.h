@@ -24,7 +24,7 @@ namespace pgsidecar::catalog {
 const Effects& CallEffects(const Catalog& catalog, Oid function, const Frame& frame);
 
 // Of the body of a DO. REQUIRES: that is the statement's kind.
-void AddDo(const Catalog& catalog, const sql::StatementInfo& statement, const Frame& frame,
+void AddDo(const Catalog& catalog, const sql::StatementInfo& statement, const Frame& outer,
            Effects& effects);
 
 // Of the triggers of `relation` that these operations (bits of sql::WriteOperation) may fire.

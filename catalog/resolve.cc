@@ -151,8 +151,8 @@ void JudgeWithCatalog(const StatementInfo& statement, const NameContext& names,
   Judge judge(catalog, path, outermost, effects);
   DirectUse direct;
   judge.SetDirect(&direct);
-  judge.Run(statement);
   if (statement.kind == StatementKind::kDo) AddDo(catalog, statement, outermost, effects);
+  judge.Run(statement);  // also compares values of the types that occur by now
   if (effects.has_time_of_day && effects.converts_zone) effects.Refuse(Refusal::kTimeDependent);
   keys = FindRowKeys(statement, catalog, path, direct, effects);
 }

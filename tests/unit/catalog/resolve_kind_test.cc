@@ -69,6 +69,8 @@ TEST(ResolveKind, Utilities) {
       {"DO $$DECLARE a accounts%ROWTYPE; BEGIN DELETE FROM branches; END$$ LANGUAGE plpgsql",
        "not_a_select writes=branches commit"},
       {"DO $$BEGIN CALL pays(1, 2); END$$", "not_a_select writes=accounts,child,grandchild commit"},
+      {"DO $$BEGIN PERFORM set_config('work_mem', '64', false); END$$",
+       "not_a_select pin=setting environment commit"},
       {"DO $$BEGIN COMMIT; END$$", "not_a_select anything pin=function environment commit"},
       {"DO $$BEGIN EXECUTE 'SET work_mem = 64'; END$$",
        "not_a_select anything pin=function environment commit"},
