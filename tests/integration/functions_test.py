@@ -33,6 +33,10 @@ CREATE FUNCTION dynamic(text) RETURNS int LANGUAGE plpgsql STABLE AS
   $$DECLARE n int; BEGIN EXECUTE 'SELECT count(*) FROM ' || $1 INTO n; RETURN n; END$$;
 CREATE FUNCTION add_price(int, int) RETURNS void LANGUAGE sql AS
   'UPDATE prices SET price = price + $2 WHERE id = $1';
+CREATE PROCEDURE raises(int) LANGUAGE plpgsql AS
+  'BEGIN UPDATE prices SET price = price + $1; END';
+CREATE PROCEDURE raises_and_says(int, OUT said text) LANGUAGE plpgsql AS
+  $$BEGIN CALL raises($1); said := 'done'; END$$;
 CREATE FUNCTION add_dynamically(text) RETURNS void LANGUAGE plpgsql AS
   $$BEGIN EXECUTE 'UPDATE ' || $1 || ' SET price = price + 1'; END$$;
 CREATE FUNCTION as_owner(int) RETURNS int LANGUAGE sql STABLE SECURITY DEFINER
@@ -123,6 +127,16 @@ class Functions(ServerCase):
         for _ in range(2):
             client.execute(sql)
             self.assert_last(client, "bypass", sql)
+
+    def test_call_and_do(self):
+        client, prices = self.client(), "SELECT * FROM prices ORDER BY id"
+        for change in ("CALL raises(1)", "CALL raises_and_says(1, NULL)",
+                       "DO $$BEGIN UPDATE prices SET price = price + 1 WHERE id = 2; END$$",
+                       "DO $$DECLARE r record; BEGIN FOR r IN SELECT id FROM prices LOOP"
+                       " PERFORM add_price(r.id, 1); END LOOP; END$$"):
+            self.assert_moves(client, prices, change)
+        if not DIRECT:
+            self.assertEqual({row["pinned_because"] for row in self.show("CLIENTS")}, {""})
 
     def test_lookup_functions_are_read_through(self):
         client = self.client()
