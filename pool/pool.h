@@ -75,6 +75,7 @@ class Pool {
   // open connections by itself.
   bool can_log_in = false;
   PoolLimits limits;
+  Parameters parameters;       // that a connection without a session's settings has reported
   TimePoint login_retry_at{};  // its own login has failed: no other before
 
  private:

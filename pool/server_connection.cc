@@ -125,7 +125,7 @@ ServerConnection::Event ServerConnection::OnMessage(char type, std::string_view 
     const Result<pgwire::ParameterStatus> status = pgwire::ParameterStatus::Decode(body);
     if (!status.ok()) return Fail(status.error());
     // Unasked, after a reload of the configuration: what the session holds has to be asked again.
-    if (OnParameterStatus(status->name, status->value) && !login_ &&
+    if (parameters.Set(status->name, status->value) && !login_ &&
         !ExplainedByReplay(status->name)) {
       environment.reset();
     }
@@ -200,17 +200,6 @@ ServerConnection::Event ServerConnection::Fail(Error error) {
 void ServerConnection::OnLost(const Error& error) {
   if (error_.sqlstate.empty()) error_ = error;
   query_.Fail(error_);
-}
-
-bool ServerConnection::OnParameterStatus(std::string_view name, std::string_view value) {
-  const auto it = parameters_.find(name);
-  if (it == parameters_.end()) {
-    parameters_.emplace(name, value);
-    return true;
-  }
-  if (it->second == value) return false;
-  it->second = value;
-  return true;
 }
 
 const ServerConnection::Held* ServerConnection::FindStatement(StatementId id) const {

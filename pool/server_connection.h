@@ -31,6 +31,7 @@
 #include "pgwire/startup.h"
 #include "pool/own_login.h"
 #include "pool/own_query.h"
+#include "pool/parameters.h"
 #include "pool/prepared.h"
 #include "pool/settings_label.h"
 
@@ -111,9 +112,7 @@ class ServerConnection {
   // The socket is gone: an own query is told so.
   void OnLost(const Error& error);
 
-  // A ParameterStatus of any origin. Returns whether the value is new.
-  bool OnParameterStatus(std::string_view name, std::string_view value);
-  const std::map<std::string, std::string, std::less<>>& parameters() const { return parameters_; }
+  Parameters parameters;  // as last reported, whoever was told
 
   // --- what the session holds, kept by whoever changes it ---
   Outbox out;
@@ -183,7 +182,6 @@ class ServerConnection {
   OwnQuery query_;
   std::string partial_row_;  // a row of an own query whose end has not come yet
   Error error_;
-  std::map<std::string, std::string, std::less<>> parameters_;
   HeldStatements statements_;
   std::unordered_map<StatementId, HeldStatements::iterator> statement_index_;
 };

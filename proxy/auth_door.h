@@ -23,7 +23,7 @@ namespace pgsidecar::proxy {
 
 // What a server connection was told at its login.
 struct LoginState {
-  std::map<std::string, std::string, std::less<>> parameters;
+  pool::Parameters parameters;
   std::optional<pool::Environment> environment;
   uint32_t pid = 0;
   size_t cancel_key_bytes = 0;

@@ -236,7 +236,7 @@ Door* Hub::DoorOf(const ServerConnection& server) {
 // The login for a door has been probed, and belongs to its pool.
 void Hub::OnDoorProbed(Door* door, const ServerConnection& server) {
   door->pool_key = server.pool->key();
-  door->login = LoginState{.parameters = server.parameters(),
+  door->login = LoginState{.parameters = server.parameters,
                            .environment = server.environment,
                            .pid = server.pid,
                            .cancel_key_bytes = server.cancel_key.size() > 4 ? size_t{32} : 4};

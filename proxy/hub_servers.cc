@@ -347,6 +347,14 @@ void Hub::PutBack(ServerConnection* server, TimePoint now) {
     CloseServer(server, now, *worn);
     return Replace(pool, !draining_, GoneError(), now);
   }
+  // As a rule all connections of a pool report the same.
+  if (server->label == nullptr) {
+    if (server->parameters == pool->parameters) {
+      server->parameters = pool->parameters;
+    } else {
+      pool->parameters = server->parameters;
+    }
+  }
   const Database* database = DatabaseNamed(pool->database());
   if (server->environment && server->environment->conf_load_time != database->conf_load_time() &&
       !database->conf_load_time().empty()) {

@@ -564,7 +564,7 @@ class Session {
   bool answer_due_ = false;  // the server waits for the client's answer to a challenge
   bool login_over_ = false;  // the server has said ReadyForQuery for the first time
   // Parameters as the client was last told them.
-  std::map<std::string, std::string, std::less<>> told_parameters_;
+  pool::Parameters told_parameters_;
 
   // The server's side.
   pool::Pool* pool_ = nullptr;

@@ -168,7 +168,7 @@ void Session::OnEntered(pool::Pool* pool, Database* database, const LoginState& 
   cancel_key_ = std::move(cancel_key);
   told_parameters_ = login.parameters;
   client_out.Emit([&](std::string& to) {
-    for (const auto& [name, value] : told_parameters_) {
+    for (const auto& [name, value] : told_parameters_.map()) {
       pgwire::ParameterStatus{name, value}.Encode(to);
     }
   });
@@ -181,7 +181,7 @@ void Session::OnEntered(pool::Pool* pool, Database* database, const LoginState& 
 void Session::OnOwnLogin() {
   server_->MoveTo(pool::ServerState::kProbing);
   client_out.Emit([&](std::string& to) {
-    for (const auto& [name, value] : server_->parameters()) {
+    for (const auto& [name, value] : server_->parameters.map()) {
       pgwire::ParameterStatus{name, value}.Encode(to);
     }
   });

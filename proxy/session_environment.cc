@@ -63,7 +63,7 @@ void Session::UpdateEnvironment() {
   environment_key_ += environment_->fingerprint;
   settings_changed_.AppendKey(&environment_key_);
   // SET datestyle may change only a part of it.
-  if (settings_changed_.Find("datestyle")) environment_key_ += told_parameters_["DateStyle"];
+  if (settings_changed_.Find("datestyle")) environment_key_ += told_parameters_.Find("DateStyle");
 
   search_path_ = settings_changed_.Find("search_path").value_or(environment_->search_path);
   const std::optional<std::string_view> user = UserOfNames();

@@ -189,27 +189,26 @@ void Session::OnConsoleAnswer(const LocalAnswer& answer, TimePoint now) {
 
 // What of the server's reports the analysis of a text depends on.
 void Session::CheckEncodings() {
-  const auto value = [this](std::string_view name) {
-    const auto it = told_parameters_.find(name);
-    return it == told_parameters_.end() ? std::string_view() : std::string_view(it->second);
-  };
   // Encodings in which a byte of a character may be an ASCII byte (PostgreSQL:
   // PG_ENCODING_BE_LAST).
   constexpr std::array<std::string_view, 8> kUnsafe = {
       "SJIS", "BIG5", "GBK", "UHC", "GB18030", "JOHAB", "SHIFT_JIS_2004", "MULE_INTERNAL"};
-  const std::string_view client = value("client_encoding");
-  analysis_holds_ = value("standard_conforming_strings") == "on" &&
+  const std::string_view client = told_parameters_.Find("client_encoding");
+  analysis_holds_ = told_parameters_.Find("standard_conforming_strings") == "on" &&
                     std::find(kUnsafe.begin(), kUnsafe.end(), client) == kUnsafe.end();
-  utf8_ = client == "UTF8" && value("server_encoding") == "UTF8";
+  utf8_ = client == "UTF8" && told_parameters_.Find("server_encoding") == "UTF8";
 }
 
 // A server connection that the client has not used before may have other values of what the server
 // reports (after a reload of its configuration).
 void Session::SyncParameters() {
-  for (const auto& [name, value] : server_->parameters()) {
-    const auto told = told_parameters_.find(name);
-    if (told != told_parameters_.end() && told->second == value) continue;
-    told_parameters_.insert_or_assign(name, value);
+  if (told_parameters_.IsSame(server_->parameters)) return;
+  if (told_parameters_ == server_->parameters) {
+    told_parameters_ = server_->parameters;
+    return;
+  }
+  for (const auto& [name, value] : server_->parameters.map()) {
+    if (!told_parameters_.Set(name, value)) continue;
     client_out.Emit([&name = name, &value = value](std::string& to) {
       pgwire::ParameterStatus{name, value}.Encode(to);
     });

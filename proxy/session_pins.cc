@@ -253,7 +253,7 @@ void Session::UpdateLabel() {
   pool::SettingsLabel label = settings_changed_.Label();
   // SET datestyle may have changed only a part of it.
   if (const auto it = label.find("datestyle"); it != label.end()) {
-    it->second = told_parameters_["DateStyle"];
+    it->second = std::string(told_parameters_.Find("DateStyle"));
   }
   // What SET SESSION AUTHORIZATION and DISCARD ALL leave is what a login has.
   const bool plain_login = environment_ && environment_->session_user == environment_->current_user;

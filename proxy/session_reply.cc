@@ -277,8 +277,8 @@ void Session::MergeOldestBatch() {
 void Session::OnParameterStatus(const pgwire::Piece& piece) {
   const auto status = pgwire::ParameterStatus::Decode(piece.body());
   if (!status.ok()) return Fatal(status.error());
-  const bool is_new = server_->OnParameterStatus(status->name, status->value);
-  told_parameters_.insert_or_assign(std::string(status->name), std::string(status->value));
+  const bool is_new = server_->parameters.Set(status->name, status->value);
+  told_parameters_.Set(status->name, status->value);
   CheckEncodings();
   if (status->name == "application_name") Identify();
   if (state_ != SessionState::kLoggingIn && is_new && bypass_.empty() && !Explains(status->name)) {

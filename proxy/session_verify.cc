@@ -31,9 +31,8 @@ void Session::Identify() {
   identity_id_ = generation;
   if (database_ == nullptr || shared_.config->rules.empty()) return;
   const std::string* user = startup_.Find("user");
-  const auto application = told_parameters_.find("application_name");
   identity_ = {.user = user == nullptr ? "" : *user,
-               .application_name = application == told_parameters_.end() ? "" : application->second,
+               .application_name = std::string(told_parameters_.Find("application_name")),
                .database = database_->name()};
   identity_id_ = Hash64(identity_.user, Hash64(identity_.application_name, generation));
 }
