@@ -63,7 +63,7 @@ TEST_F(ServerConnectionTest, LogsInWithoutAChallengeByteByByte) {
   EXPECT_EQ(server_.OnBytes(bytes.substr(bytes.size() - 1)), Event::kLoggedIn);
   EXPECT_EQ(server_.pid, 7u);
   EXPECT_EQ(server_.cancel_key, "key1");
-  EXPECT_EQ(server_.parameters().find("TimeZone")->second, "UTC");
+  EXPECT_EQ(server_.parameters.Find("TimeZone"), "UTC");
 }
 
 TEST_F(ServerConnectionTest, LogsInByScramAndChecksTheServer) {
@@ -245,6 +245,24 @@ TEST_F(ServerConnectionTest, HoldsStatementsOldestFirst) {
   server_.DropStatement(2);
   EXPECT_EQ(server_.FindStatement(2), nullptr);
   EXPECT_EQ(server_.statements().size(), 2u);
+}
+
+TEST(Parameters, CopiesShareOneSetUntilOneChanges) {
+  Parameters one;
+  EXPECT_TRUE(one.Set("TimeZone", "UTC"));
+  EXPECT_FALSE(one.Set("TimeZone", "UTC"));
+  Parameters copy = one;
+  EXPECT_TRUE(copy.IsSame(one));
+  EXPECT_FALSE(copy.Set("TimeZone", "UTC"));
+  EXPECT_TRUE(copy.IsSame(one));
+  EXPECT_TRUE(copy.Set("TimeZone", "Asia/Tokyo"));
+  EXPECT_FALSE(copy.IsSame(one));
+  EXPECT_EQ(one.Find("TimeZone"), "UTC");
+  EXPECT_EQ(copy.Find("TimeZone"), "Asia/Tokyo");
+  EXPECT_FALSE(copy == one);
+  copy.Set("TimeZone", "UTC");
+  EXPECT_TRUE(copy == one);
+  EXPECT_EQ(one.Find("DateStyle"), "");
 }
 
 }  // namespace
