@@ -51,7 +51,7 @@ def server_cpu_seconds(postmaster):
     for child in children:
         try:
             fields = stat(child)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         total += int(fields[11]) + int(fields[12])
     return total / TICKS
