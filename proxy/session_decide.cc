@@ -128,6 +128,7 @@ void Session::RefuseBlocks() {
 // would tie the session to its server connection for good, perhaps only because the table is new.
 bool Session::WaitForReload(TimePoint now) {
   if (std::exchange(waited_for_catalog_, true) || pin_ != catalog::Pin::kNone ||
+      shared_.config->unknown_code == "audit" ||  // the pin would not be for good
       decision_.plan.pin != catalog::Pin::kFunction || !database_->reloads()) {
     return false;
   }
