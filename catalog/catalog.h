@@ -115,8 +115,8 @@ struct AuditAnswer {
   struct OfCode {
     bool replication_slots = false;    // temporary ones
     uint32_t protocol_statements = 0;  // named, prepared by Parse
-    std::string
-        settings;  // those that the session has set, and who it is: equal texts, equal state
+    // Those that the session has set, and who it is: equal texts, equal state.
+    std::string settings;
   };
   std::optional<OfCode> of_code;
 

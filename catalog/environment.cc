@@ -1,4 +1,5 @@
-// The other side of the conditions in catalog/probe_query.sql.inc: a test holds one against the other.
+// The other side of the conditions in catalog/probe_query.sql.inc: a test holds one against the
+// other.
 
 #include "catalog/environment.h"
 

@@ -171,7 +171,7 @@ struct StatementInfo {
                      // = *), savepoint, prepared transaction; of kBegin its command tag
   std::optional<std::string> body;  // kDo in LANGUAGE plpgsql
   bool with_hold = false;           // DECLARE ... WITH HOLD
-  bool ordered = false;    // kSelect: the outermost query has an ORDER BY
+  bool ordered = false;             // kSelect: the outermost query has an ORDER BY
   bool explain_analyze = false;
 
   // Names the relation's own or a temp schema (pg_temp), so that the session's own state decides.
