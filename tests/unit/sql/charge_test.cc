@@ -13,6 +13,8 @@ TEST(ChargeBytes, CountsWhatTheAnalysisHolds) {
       "select a(), b(), c(), d(), e(), f(), g(), h() from i, j, k, l, m, n, o, p, q, r, s, tt"));
   EXPECT_GE(plain, sizeof(TextInfo));
   EXPECT_GE(names - plain, 20 * sizeof(QualifiedName));
+  const std::string body = "begin null; /*" + std::string(1000, 'x') + "*/ end";
+  EXPECT_GE(ChargeBytes(Analyze("do '" + body + "'")) - plain, body.size());
 }
 
 }  // namespace
