@@ -39,6 +39,15 @@ class ServerFailure(unittest.TestCase):
         if self.server.process is None or self.server.process.poll() is not None:
             self.server.process = None
             self.server.start()
+        # The test before this one may have left it in recovery.
+        wait_until(self.server_lets_in, what="the server to accept connections")
+
+    def server_lets_in(self):
+        try:
+            harness.connect(self.server).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def start_proxy(self, *flags):
         proxy = Proxy(self.server, *flags)
