@@ -18,12 +18,16 @@ void Output::Clear() {
   servers.clear();
 }
 
+namespace {
+
 // Counters that share a word empty each other's results: some 16 words for a result, but no more
 // than 8 MB of them.
-static unsigned VersionBits(const Config& config) {
+unsigned VersionBits(const Config& config) {
   const unsigned bits = static_cast<unsigned>(std::bit_width(16 * uint64_t{config.cache_entries}));
   return std::clamp(bits, 12U, 20U);
 }
+
+}  // namespace
 
 Hub::Hub(const Config* config, Random random, WorkerId workers)
     : config_(config),

@@ -27,6 +27,14 @@ Error SequencesLost() {
           "sequences = pin to have that from the start."};
 }
 
+std::optional<catalog::AuditAnswer> ReadAudit(std::string_view row) {
+  if (row.empty()) return std::nullopt;
+  const auto data = pgwire::DataRow::Decode(row.substr(pgwire::kHeaderBytes));
+  if (!data.ok()) return std::nullopt;
+  const auto held = catalog::ReadAuditRow(data->values);
+  return held.ok() ? std::optional(*held) : std::nullopt;
+}
+
 }  // namespace
 
 // --- pins ---
@@ -112,7 +120,8 @@ std::string Session::SettingsKey() const {
 // Before a connection is given back: asks what the server says of such settings, if nobody has
 // asked yet. Returns whether it has. REQUIRES: as AskAudit, and that the session has no pin.
 bool Session::LearnSettings() {
-  if (shared_.config->unknown_code != "audit" || !bypass_.empty() || begin_owed_) return false;
+  const bool is_known = bypass_.empty() && environment_.has_value() && !begin_owed_;
+  if (shared_.config->unknown_code != "audit" || !is_known) return false;
   constexpr size_t kMostKept = 1000;
   UpdateLabel();
   std::string key = SettingsKey();
@@ -200,19 +209,14 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
 // `row` is the DataRow of the answer; empty if the server could not say, and then nothing changes.
 // Nor does it if something has been sent behind the audit that makes another due.
 void Session::OnAudited(std::string_view row) {
+  const std::optional<catalog::AuditAnswer> held = ReadAudit(row);
   if (learning_) {
+    // Where it could not be said, "" equals nothing that is.
     std::string& said = database_->settings_said[*std::exchange(learning_, std::nullopt)];
-    const auto data = pgwire::DataRow::Decode(row.empty() ? row : row.substr(pgwire::kHeaderBytes));
-    const auto held = data.ok() ? catalog::ReadAuditRow(data->values)
-                                : Result<catalog::AuditAnswer>(data.error());
-    if (held.ok() && held->of_code && !held->AnyHeld()) said = held->of_code->settings;
+    if (held && held->of_code && !held->AnyHeld()) said = held->of_code->settings;
     return;
   }
-  if (row.empty() || audit_due_) return;
-  const auto data = pgwire::DataRow::Decode(row.substr(pgwire::kHeaderBytes));
-  if (!data.ok()) return;
-  const auto held = catalog::ReadAuditRow(data->values);
-  if (!held.ok()) return;
+  if (!held || audit_due_) return;
   if (pin_ == Pin::kFunction && MayForgetCode()) return OnCodeAudited(*held);
   Pin left = Pin::kNone;
   if (held->prepared_statements) left = catalog::Stronger(left, Pin::kPreparedStatement);

@@ -1,9 +1,12 @@
 """`unknown_code = audit`: after code of which nothing is known the server is asked what is left of
 it. What is left holds the session to its connection; nobody else ever finds it."""
 
+import time
+
 import psycopg
 
 import harness
+import wire as w
 from harness import DIRECT, ServerCase
 
 SETUP = """
@@ -144,6 +147,16 @@ class CodeAudit(ServerCase):
         for client in clients[1:] * 2:
             self.assertEqual(
                 self.value(client, "SELECT a FROM t WHERE id = %s OR random() < 0", 1), 1)
+
+    def test_a_client_that_vanishes_leaves_nothing(self):
+        """Before and behind the answer to the code, and to the audit."""
+        for pause in (0, 0.002, 0.01, 0.1):
+            client = self.wire()
+            client.send(w.query("SELECT run($$SET work_mem = '7MB'$$), pg_sleep(0.01)"))
+            time.sleep(pause)
+            client.socket.close()
+            self.no_pins()
+            self.assertEqual(set(self.others()), {self.CLEAN}, pause)
 
     def test_other_pins_stay(self):
         client = self.client()
