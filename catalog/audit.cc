@@ -22,7 +22,9 @@ constexpr std::string_view kHeld = R"sql(SELECT
            WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'
              AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()),
   EXISTS (SELECT 1 FROM pg_catalog.pg_listening_channels()),
-  EXISTS (SELECT 1 FROM pg_catalog.pg_prepared_statement() p WHERE p.from_sql))sql";
+  COALESCE((SELECT pg_catalog.string_agg(pg_catalog.quote_literal(p.name), ','
+                     ORDER BY p.name COLLATE pg_catalog."C" USING OPERATOR(pg_catalog.<))
+              FROM pg_catalog.pg_prepared_statement() p WHERE p.from_sql), ''))sql";
 
 constexpr std::string_view kLeftByCode = R"sql(,
   EXISTS (SELECT 1 FROM pg_catalog.pg_get_replication_slots() s
@@ -55,7 +57,7 @@ Result<AuditAnswer> ReadAuditRow(Row row) {
   answer.hold_cursors = reader.Bool();
   answer.advisory_locks = reader.Bool();
   answer.listens = reader.Bool();
-  answer.prepared_statements = reader.Bool();
+  answer.prepared_statements = reader.Text();
   if (of_code) {
     AuditAnswer::OfCode& code = answer.of_code.emplace();
     code.replication_slots = reader.Bool();

@@ -109,7 +109,9 @@ struct AuditAnswer {
   bool hold_cursors = false;
   bool advisory_locks = false;
   bool listens = false;
-  bool prepared_statements = false;  // by PREPARE
+  // The names of those that PREPARE has made, each as quote_literal writes it, in order, with
+  // commas between.
+  std::string prepared_statements;
 
   // Of CodeAuditQuery.
   struct OfCode {
@@ -121,8 +123,8 @@ struct AuditAnswer {
   std::optional<OfCode> of_code;
 
   bool AnyHeld() const {
-    return temporary_objects || hold_cursors || advisory_locks || listens || prepared_statements ||
-           (of_code && of_code->replication_slots);
+    return temporary_objects || hold_cursors || advisory_locks || listens ||
+           !prepared_statements.empty() || (of_code && of_code->replication_slots);
   }
 };
 // The answer to either.

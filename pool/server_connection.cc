@@ -18,8 +18,8 @@ std::string_view ServerStateName(ServerState state) {
       return "login";
     case ServerState::kProbing:
       return "probing";
-    case ServerState::kReplaying:
-      return "replaying";
+    case ServerState::kResetting:
+      return "resetting";
     case ServerState::kIdle:
       return "idle";
     case ServerState::kLeased:
@@ -43,11 +43,11 @@ namespace {
     case kLoggingIn:
       return to == kProbing || to == kIdle;
     case kProbing:
-      return to == kIdle || to == kLeased || to == kReplaying;
-    case kReplaying:
-      return to == kIdle || to == kLeased || to == kProbing;
+      return to == kIdle || to == kLeased || to == kResetting;
+    case kResetting:
+      return to == kIdle || to == kProbing;
     case kIdle:
-      return to == kLeased || to == kProbing || to == kReplaying || to == kSettling;
+      return to == kLeased || to == kProbing || to == kResetting || to == kSettling;
     case kLeased:
       return to == kIdle || to == kSettling;
     case kSettling:
@@ -91,14 +91,10 @@ void ServerConnection::StartQueryWith(std::string_view sql, std::string_view val
   unnamed_statement = 0;
 }
 
-void ServerConnection::StartReplay(SharedLabel wanted) {
-  replayed_label = std::move(wanted);
-  StartQuery(ReplayQuery(label, replayed_label), {}, [this](const Error* error) {
-    if (error == nullptr) {
-      label = replayed_label;
-    } else {
-      replay_error = *error;
-    }
+void ServerConnection::StartSettingsReset() {
+  StartQuery(ReplayQuery(label, ResetLabel(label)), {}, [this](const Error* error) {
+    own_query_failed = error != nullptr;
+    if (error == nullptr) label = ResetLabel(label);
   });
 }
 
@@ -125,10 +121,7 @@ ServerConnection::Event ServerConnection::OnMessage(char type, std::string_view 
     const Result<pgwire::ParameterStatus> status = pgwire::ParameterStatus::Decode(body);
     if (!status.ok()) return Fail(status.error());
     // Unasked, after a reload of the configuration: what the session holds has to be asked again.
-    if (parameters.Set(status->name, status->value) && !login_ &&
-        !ExplainedByReplay(status->name)) {
-      environment.reset();
-    }
+    if (parameters.Set(status->name, status->value) && !login_) environment.reset();
     return Event::kNone;
   }
   if (login_) return OnLoginMessage(type, body);
@@ -180,16 +173,6 @@ ServerConnection::Event ServerConnection::OnUnaskedMessage(char type, std::strin
       return Fail(
           {"08P01", std::string("unexpected message type \"") + type + "\" while idle", "", ""});
   }
-}
-
-bool ServerConnection::ExplainedByReplay(std::string_view parameter) const {
-  if (state_ != ServerState::kReplaying) return false;
-  const auto sets = [this](std::string_view name) {
-    return (label != nullptr && label->contains(name)) ||
-           (replayed_label != nullptr && replayed_label->contains(name));
-  };
-  if (parameter == "is_superuser") return sets("role") || sets("session_authorization");
-  return sets(LowerCase(parameter));
 }
 
 ServerConnection::Event ServerConnection::Fail(Error error) {

@@ -2,7 +2,7 @@
 //
 //   connecting ─► logging in ─► probing ─► idle ◄──► leased
 //                                  ▲        ▲ ▲        │ ▲
-//                                  └ replaying┘        │ │
+//                                  └ resetting┘        │ │
 //                                      │    └ settling ◄┘ │     any ─► closed
 //                                      └──────────────────┘
 //
@@ -49,7 +49,7 @@ enum class ServerState : uint8_t {
   kConnecting,
   kLoggingIn,  // relayed for a client, or the proxy's own
   kProbing,    // asking what settings the session holds
-  kReplaying,  // being given the settings of the session that is to lease it
+  kResetting,  // its settings become those of its login, so that it can be probed
   kIdle,
   kLeased,
   kSettling,  // released, not yet clean: a cancel request under way, or a ROLLBACK running
@@ -96,9 +96,9 @@ class ServerConnection {
   // Opens an own login once the socket is connected and `transport` known. A relayed one is sent by
   // its session.
   void StartOwnLogin(LoginSecret secret, LoginPolicy policy = {});
-  // Gives the session other settings; then `label` says so, or `replay_error` why not. REQUIRES: as
-  // for a query of one's own, and CanBecome.
-  void StartReplay(SharedLabel wanted);
+  // Resets what `label` says is set; then `label` says so, or `own_query_failed`. REQUIRES: as for
+  // a query of one's own.
+  void StartSettingsReset();
   bool own_login() const { return login_.has_value(); }
   // REQUIRES: nothing else is running on the connection.
   void StartQuery(std::string_view sql, OwnQuery::OnRow on_row, OwnQuery::OnDone on_done);
@@ -153,9 +153,9 @@ class ServerConnection {
 
   // What the session holds of settings beyond its login; not up to date while it is leased.
   SharedLabel label;
-  // While it is replaying: what it will hold.
-  SharedLabel replayed_label;
-  std::optional<Error> replay_error;
+  // Under whose names statements are prepared there; 0: under the shared ones alone. Whoever else
+  // comes ends them first.
+  ClientId names_of = 0;
   // Whose the connection is as long as it need not serve another: who held it last, and lives.
   ClientId home_of = 0;
   // Who ran a nextval here last: whose currval and lastval this connection tells; 0: nobody's.
@@ -171,7 +171,6 @@ class ServerConnection {
   Event OnMessage(char type, std::string_view body);
   Event OnLoginMessage(char type, std::string_view body);
   Event OnUnaskedMessage(char type, std::string_view body);
-  bool ExplainedByReplay(std::string_view parameter) const;
   Event Fail(Error error);
 
   ServerId id_;

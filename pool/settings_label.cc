@@ -109,6 +109,15 @@ bool HoldsCustom(const SharedLabel& held) {
                      [](const auto& setting) { return IsCustomSetting(setting.first); });
 }
 
+SharedLabel WithCustomOf(const SharedLabel& held, const SharedLabel& other) {
+  if (!HoldsCustom(other)) return held;
+  SettingsLabel both = Values(held);
+  for (const auto& [name, value] : Values(other)) {
+    if (IsCustomSetting(name)) both.emplace(name, std::nullopt);
+  }
+  return std::make_shared<const SettingsLabel>(std::move(both));
+}
+
 SharedLabel ResetLabel(const SharedLabel& held) {
   SettingsLabel left;
   for (const auto& [name, value] : Values(held)) {

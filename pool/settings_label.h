@@ -34,6 +34,9 @@ bool CanBecome(const SharedLabel& held, const SharedLabel& wanted);
 // Whether it holds settings that a session without any must not find.
 bool HoldsCustom(const SharedLabel& held);
 
+// `held`, and the custom settings of `other`, which exist there as well.
+SharedLabel WithCustomOf(const SharedLabel& held, const SharedLabel& other);
+
 // The label that is left when everything is reset: custom settings stay.
 SharedLabel ResetLabel(const SharedLabel& held);
 

@@ -68,6 +68,8 @@ std::vector<Figure> StatsFigures(const Hub& hub) {
       {"replays_total", "Statements prepared again on another server connection", true, s.replays},
       {"settings_replays_total", "Server connections given the settings of another session", true,
        s.settings_replays},
+      {"settings_replays_failed_total", "Of these, those that were cancelled or failed", true,
+       s.settings_replays_failed},
       {"pins_total", "Times that a session had to keep its server connection", true, s.pins},
       {"pinned_microseconds_total", "How long, of those that have let go of it", true,
        static_cast<uint64_t>(s.pinned_time.count())},

@@ -317,7 +317,7 @@ void Hub::EndOverdue(TimePoint now) {
                        : server->state() == ServerState::kLoggingIn
                            ? server->client == 0
                            : server->state() == ServerState::kProbing ||
-                                 server->state() == ServerState::kReplaying ||
+                                 server->state() == ServerState::kResetting ||
                                  server->state() == ServerState::kSettling;
     if (waits && (watch != nullptr || now > server->deadline)) overdue.push_back(id);
   }

@@ -264,8 +264,8 @@ class Hub {
                                      TimePoint now);
   void Lease(Session* session, TimePoint now);
   void Offer(pool::ServerConnection* server, Session* session, TimePoint now);
-  void Replay(pool::ServerConnection* server, pool::SharedLabel wanted, TimePoint now);
-  void OnReplayed(pool::ServerConnection* server, TimePoint now);
+  void ResetSettings(pool::ServerConnection* server, TimePoint now);
+  void OnSettingsReset(pool::ServerConnection* server, TimePoint now);
   void ServeWaiters(pool::Pool* pool, const Error& error, TimePoint now);
   void CloseUnwanted(pool::Pool* pool, TimePoint now);
   bool IsWanted(const pool::ServerConnection& server) const;

@@ -323,6 +323,7 @@ void Hub::Reset(ServerConnection* server) {
   if (config_->ResetDiscardsAll()) {
     server->label = pool::ResetLabel(server->label);
     server->sequence_client = 0;
+    server->names_of = 0;
   }
   server->StartQuery(config_->server_reset_query, {},
                      [server](const Error* error) { server->own_query_failed = error != nullptr; });

@@ -212,51 +212,38 @@ void Hub::FailWaiters(pool::Pool* pool, const Error& error, TimePoint now) {
   }
 }
 
-// A connection goes to a session. First it is asked anew what its login gave if that is not known,
-// as after a reload of the server's configuration, and is given the session's settings if it holds
-// others. Called again after each of these.
+// A connection goes to a session, which gives it its own settings. First it is asked anew what its
+// login gave if that is not known, as after a reload of the server's configuration, and for that
+// gets its settings reset. Called again after each of these.
 void Hub::Offer(ServerConnection* server, Session* session, TimePoint now) {
   server->client = session->id();
-  if (server->environment && !pool::SameLabel(server->label, session->label())) {
-    return Replay(server, session->label(), now);
-  }
   if (server->environment && !NeedsCheck(*server, now)) return Give(server, session, now);
-  const pool::SharedLabel reset = pool::ResetLabel(server->label);
-  if (!server->environment && !pool::SameLabel(server->label, reset)) {
-    return Replay(server, reset, now);
+  if (!server->environment && !pool::SameLabel(server->label, pool::ResetLabel(server->label))) {
+    return ResetSettings(server, now);
   }
   server->MoveTo(ServerState::kProbing);
   server->environment ? Check(server, now) : Probe(server, now);
 }
 
-void Hub::Replay(ServerConnection* server, pool::SharedLabel wanted, TimePoint now) {
-  ++statistics_.settings_replays;
-  server->MoveTo(ServerState::kReplaying);
+void Hub::ResetSettings(ServerConnection* server, TimePoint now) {
+  server->MoveTo(ServerState::kResetting);
   server->deadline = now + config_->server_connect_timeout;
-  server->StartReplay(std::move(wanted));
+  server->StartSettingsReset();
   TouchServer(server->id());
 }
 
-void Hub::OnReplayed(ServerConnection* server, TimePoint now) {
+void Hub::OnSettingsReset(ServerConnection* server, TimePoint now) {
   Session* session = FindSession(server->client);
-  const std::optional<Error> error = std::exchange(server->replay_error, std::nullopt);
   const bool waits = session != nullptr && session->waits_for_server();
-  if (waits && !error) return Offer(server, session, now);
-  server->client = 0;
-  pool::Pool* pool = server->pool;
-  if (error) {  // a custom setting may exist there all the same
-    if (waits) pool->Leave(session->id());
-    CloseServer(server, now);
-    if (waits) {
-      session->OnLeaseFailed(
-          {error->sqlstate,
-           "the session's settings cannot be set on another server connection: " + error->message,
-           "", ""},
-          now);
-      Settle(session, now);
-    }
+  if (std::exchange(server->own_query_failed, false)) {
+    server->client = 0;
+    pool::Pool* pool = server->pool;
+    CloseServer(server, now, CloseReason::kReset);
+    if (waits) LeaseAgain(session, now);
     return Replace(pool, !draining_, GoneError(), now);
   }
+  if (waits) return Offer(server, session, now);
+  server->client = 0;
   server->MoveTo(ServerState::kIdle);
   PutBack(server, now);
 }
@@ -270,7 +257,11 @@ void Hub::Give(ServerConnection* server, Session* session, TimePoint now) {
   server->pool->Leave(session->id());
   server->MoveTo(ServerState::kLeased);
   ServerConnection* last = FindServer(session->last_server());
-  if (last != nullptr && last->home_of == session->id()) last->home_of = 0;
+  if (last != nullptr && last != server) {
+    if (last->home_of == session->id()) last->home_of = 0;
+    // Under them the session will have prepared others.
+    if (last->names_of == session->id()) last->names_of = pool::kClientGone;
+  }
   server->home_of = session->id();
   session->OnLeased(server, now);
   Settle(session, now);
@@ -455,8 +446,8 @@ void Hub::OnServerEvent(ServerConnection* server, ServerConnection::Event event,
     OnWatched(watch, now);
   } else if (server->state() == ServerState::kProbing) {
     OnProbed(server, now);
-  } else if (server->state() == ServerState::kReplaying) {
-    OnReplayed(server, now);
+  } else if (server->state() == ServerState::kResetting) {
+    OnSettingsReset(server, now);
   } else if (server->state() == ServerState::kSettling && server->cancels_in_flight == 0) {
     OnSettled(server, now);
   }

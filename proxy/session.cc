@@ -260,7 +260,8 @@ void Session::ReleaseServer(Action how) {
     AbandonServer();
   } else {
     if (!begin_owed_) UpdateLabel();
-    server_->label = label_;
+    if (!replay_owed_ && !replay_broken_) server_->label = label_;
+    replay_owed_ = replay_broken_ = false;
   }
   RemovePin();
   Act(how);
@@ -309,7 +310,7 @@ void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   if (state_ == SessionState::kLoggingIn && answer_due_) return Process({}, now);
   if (wait_ == Wait::kReplay && expected_.empty()) return Resume(now);
   if ((wait_ == Wait::kQuiet || wait_ == Wait::kAudit) && expected_.empty()) return Resume(now);
-  if (wait_ == Wait::kBegin && !begin_unanswered_) return Resume(now);
+  if (wait_ == Wait::kAhead && !AheadUnanswered()) return Resume(now);
   MaybeRelease();
 }
 
@@ -333,7 +334,9 @@ void Session::OnLeased(pool::ServerConnection* server, TimePoint now) {
   server_->client = id_;
   last_server_ = server->id();
   shared_.statistics->wait_time += now - wait_since_;
-  SyncParameters();
+  own_names_ &= server_->names_of == id_;
+  replay_owed_ = NeedsReplay();
+  if (!replay_owed_) SyncParameters();
   if (!environment_ || (server_->environment &&
                         environment_->conf_load_time != server_->environment->conf_load_time)) {
     AdoptEnvironment();

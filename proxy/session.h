@@ -244,7 +244,7 @@ class Session {
     kAudit,    // for what the session holds, before it is decided whether the cache may answer
     kReplay,   // for statements that are being prepared again
     kQuiet,    // for the server to have answered everything before something is answered here
-    kBegin,    // for the server's answer to a BEGIN of ours
+    kAhead,    // for the server's answer to what was sent ahead of a request
     kConsole,  // for the console's answer
   };
 
@@ -266,6 +266,7 @@ class Session {
   struct Followed {
     std::shared_ptr<StatementRecord> record;
     std::vector<std::optional<std::string>> values{};  // of Bind
+    std::string prepare{};                             // the text, if it is one PREPARE
     size_t completed = 0;                              // so many of its statements
     const sql::StatementInfo* current() const {
       const auto& statements = record->info().statements;
@@ -274,8 +275,10 @@ class Session {
   };
   struct Expected {
     Reply kind;
-    bool own = false;    // the answer is not the client's
-    std::string name{};  // of the client's statement; empty where the server has the same name
+    bool own = false;  // the answer is not the client's
+    // Of the client's statement; empty where the server has the same name. Of a replay: that which
+    // is being made again.
+    std::string name{};
     std::shared_ptr<ClientStatement> statement{};  // for kParse, kDescribeStatement
     std::shared_ptr<ClientStatement> previous{};   // what `name` meant before, restored on error
     std::unique_ptr<Error> error{};                // for kForcedError
@@ -409,6 +412,7 @@ class Session {
   bool HoldsAsDescribed(const ClientStatement& statement) const;
   void EndBatchOnServer();
   void AdoptNames();
+  void PutNamesOnServer();
   bool DropsAllNames() const;
   void SendToServer();
   void OpenBatch();
@@ -470,6 +474,22 @@ class Session {
   void SendOwedBegin();
   void TakeSnapshotOnServer();
   void RunForUs(std::string_view sql);
+
+  // --- session_lease.cc: what a connection is given before the session's first request there ---
+  bool NeedsReplay() const;
+  void SendReplay();
+  void MakeSqlStatements(pool::SharedLabel* held);
+  void Become(const pool::SharedLabel& wanted, pool::SharedLabel* held);
+  void OnReplayFailed(const pgwire::Piece& piece, const pgwire::ErrorFields& fields);
+  void LeaveBroken();
+  void RollBackReplay();
+  // Nothing more is sent then, but for what the server skips.
+  bool AheadUnanswered() const {
+    return (begin_unanswered_ || replay_unanswered_ > 0 || replay_broken_) && !server_skips_;
+  }
+  void NotePrepared(const sql::StatementInfo& statement, const Followed& followed);
+  bool CanPrepareAgain(std::string_view names) const;
+  const sql::StatementInfo* FindExecuted(const StatementRecord& record) const;
 
   // --- session_environment.cc: the settings that the session's answers depend on ---
   void AdoptEnvironment();
@@ -585,7 +605,16 @@ class Session {
   // What the session holds.
   std::unordered_map<std::string, std::shared_ptr<ClientStatement>> statements_;
   std::shared_ptr<ClientStatement> unnamed_;
-  bool own_names_ = false;  // pinned, with the client's statement names on the server itself
+  // The client's statement names stand on the server itself: on the connection that the session
+  // holds, or has held last.
+  bool own_names_ = false;
+  // Made by PREPARE, as the server has confirmed.
+  struct SqlStatement {
+    std::string text;                         // to make it again; empty: it cannot be
+    pool::SharedLabel label;                  // of the settings that it was made under
+    std::shared_ptr<StatementRecord> record;  // of the text; null: it has not been one PREPARE
+  };
+  std::map<std::string, SqlStatement, std::less<>> sql_statements_;
   catalog::Pin pin_ = catalog::Pin::kNone;
   bool beyond_reset_ = false;  // it may have left something behind that no reset undoes
   bool drop_drained_ = false;  // draining: what it has left behind is dropped with the connection
@@ -621,6 +650,7 @@ class Session {
   uint64_t names_id_ = 0;
   bool names_known_ = true;            // search_path_ and user_of_names_ are what they say
   bool names_unconfirmed_ = false;     // a change of them is under way
+  bool prepares_unconfirmed_ = false;  // a PREPARE, DEALLOCATE or DISCARD is
   bool encoding_unconfirmed_ = false;  // a change of how texts are read is under way
   std::unordered_map<std::string, std::shared_ptr<Followed>> followed_portals_;
   // Something of which nothing is known has run, or has been bound to a cursor: only then can a
@@ -639,6 +669,10 @@ class Session {
   std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
   bool begin_owed_ = false;          // answered here, and not sent yet
   bool begin_unanswered_ = false;    // sent; nothing is sent behind its batch meanwhile
+  bool replay_owed_ = false;         // the connection does not hold the session's settings or names
+  size_t replay_unanswered_ = 0;     // of expected_, at the front; as for begin_unanswered_
+  bool replay_broken_ = false;       // it has failed, and has not been rolled back
+  bool sync_due_ = false;            // the client is told what differs behind the next batch
   bool hit_in_transaction_ = false;  // the server does not know that a query has been answered
   bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server
   WriteLedger ledger_;

@@ -167,8 +167,8 @@ void Session::Continue(TimePoint now) {
     wait_ = Wait::kQuiet;  // whether the name is taken depends on an answer that is still to come
     return FlushOpenBatch();
   }
-  if (begin_unanswered_) {
-    wait_ = Wait::kBegin;
+  if (AheadUnanswered()) {
+    wait_ = Wait::kAhead;
     return FlushOpenBatch();
   }
   if (!decision_.cache_tried && !decision_.forced) {
@@ -311,8 +311,8 @@ bool Session::DecideExtended() {
 
 void Session::DecideRuns(const std::shared_ptr<ClientStatement>& statement, std::string_view bind) {
   if (statement == nullptr) {
-    // Missing, and the server will say so; or made by PREPARE, and its text is not known.
-    decision_.unknown |= own_names_;
+    // Missing, and the server will say so; or made by PREPARE.
+    decision_.unknown |= own_names_ || !sql_statements_.empty();
   } else if (statement->record != nullptr) {
     decision_.records.push_back(statement->record);
     decision_.runs.push_back({statement, bind});
@@ -369,6 +369,10 @@ void Session::MakePlan() {
       names = catalog::kAnyNames;
     }
     if (one.sets_encoding && ChangesSettings(one)) reads_texts = false;
+    if (one.executes) {
+      one.Merge(PlanOfPrepared(FindExecuted(*record), *database_, names));
+      one.refusal = catalog::Refusal::kNotASelect;
+    }
     if (!ran_unknown_ && record->info().IsSingle(sql::StatementKind::kFetch)) one.ClearWrites();
     AddWrittenRows(run, plan, &one);
     if (std::exchange(first, false)) {

@@ -127,7 +127,11 @@ void Session::NoteSettings(Plan* plan) {
 
 void Session::FollowQuery() {
   if (!decision_.plan.follows_settings || decision_.records.empty() || server_skips_) return;
-  expected_.back().followed = std::make_shared<Followed>(decision_.records[0]);
+  const auto followed = std::make_shared<Followed>(decision_.records[0]);
+  if (followed->record->info().IsSingle(sql::StatementKind::kPrepare)) {
+    followed->prepare = decision_.text;
+  }
+  expected_.back().followed = followed;
 }
 
 void Session::FollowBind(std::string_view portal, const std::shared_ptr<ClientStatement>& statement,
@@ -136,6 +140,9 @@ void Session::FollowBind(std::string_view portal, const std::shared_ptr<ClientSt
   if (statement == nullptr || statement->local() || !decision_.plan.follows_settings) return;
   if (statement->record->info().statements.size() != 1) return;  // an error to the server
   auto followed = std::make_shared<Followed>(statement->record);
+  if (followed->current()->kind == sql::StatementKind::kPrepare) {
+    followed->prepare = statement->prepared->sql;
+  }
   uint32_t parameters = 0;
   for (const sql::SettingChange& change : followed->current()->settings) {
     parameters = std::max(parameters, change.parameter);
@@ -174,9 +181,16 @@ void Session::OnCompleted(std::string_view tag) {
     case sql::StatementKind::kSelect:
       for (const sql::SettingChange& change : statement->settings) Apply(change, followed);
       return;
+    case sql::StatementKind::kPrepare:
+      return NotePrepared(*statement, followed);
+    case sql::StatementKind::kDeallocate:
+      if (statement->name.empty()) return sql_statements_.clear();
+      sql_statements_.erase(statement->name);
+      return;
     case sql::StatementKind::kDiscard:
       if (statement->name == "ALL" || statement->name == "SEQUENCES") OnSequencesDiscarded();
       if (statement->name != "ALL") return;
+      sql_statements_.clear();
       settings_changed_.DiscardAll();
       own_settings_.ResetAll();
       return;
@@ -253,7 +267,7 @@ void Session::EndBatchOfSettings(bool idle, bool failed) {
   if (idle) EndTransactionOfSettings(!failed);
   if (!settings_changed_.untouched()) UpdateEnvironment();
   if (!batches_.empty()) return;
-  names_unconfirmed_ = encoding_unconfirmed_ = false;
+  names_unconfirmed_ = encoding_unconfirmed_ = prepares_unconfirmed_ = false;
   // What is run later than in the batch that bound it, amid others, would be noticed too late.
   for (const auto& [portal, followed] : followed_portals_) {
     const sql::StatementInfo* statement = followed->current();

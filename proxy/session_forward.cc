@@ -38,6 +38,7 @@ void Session::Forward(TimePoint now) {
     wait_ = Wait::kReplay;
     return;
   }
+  if (replay_owed_) SendReplay();
   if (begin_owed_) SendOwedBegin();
   if (hit_in_transaction_ && decision_.plan.sets_transaction) TakeSnapshotOnServer();
   if (Replay()) {
@@ -159,8 +160,13 @@ bool Session::HoldsAsDescribed(const ClientStatement& statement) const {
 // only that.
 void Session::AdoptNames() {
   if (DropsAllNames()) statements_.clear();  // and be it one that cannot be prepared any more
-  own_names_ = true;
   AddPin(catalog::Pin::kPreparedStatement);
+  PutNamesOnServer();
+}
+
+void Session::PutNamesOnServer() {
+  own_names_ = true;
+  server_->names_of = id_;
   OpenBatch();
   const auto held = server_->statements();
   for (const auto& statement : held) {
@@ -207,7 +213,10 @@ void Session::PrepareOnServer(std::string_view name,
   } else if (shared_name) {
     server_->HoldStatement(prepared.id, {});
   }
-  if (!expected_.empty()) expected_.back().statement = statement;
+  if (!expected_.empty()) {
+    expected_.back().statement = statement;
+    expected_.back().name = name;
+  }
   DescribeForUs(server_name, statement);
 }
 
@@ -270,6 +279,7 @@ void Session::NoteEffects() {
   RememberBeforeUnknown();
   NoteSettings(&plan);
   if (plan.names_prepared && own_names_) ForgetStatements();
+  prepares_unconfirmed_ |= plan.names_prepared && !plan.executes;
   if (fill_ != nullptr) AddReadRows();
   if (fill_ != nullptr && (plan.refusal != catalog::Refusal::kNone || !database_->usable() ||
                            !DependsOn(*fill_, plan.read_counters))) {

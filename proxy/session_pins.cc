@@ -194,10 +194,12 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
       return state_ != SessionState::kClosed;
     }
     case backend::kReadyForQuery: {
+      if (std::exchange(sync_due_, false)) SyncParameters();
       expected_.pop_front();
       batches_.pop_front();
       ledger_.EndBatch(/*idle=*/true);
       must_succeed_ = false;
+      replay_owed_ |= std::exchange(replay_broken_, false);
       OnAudited(std::exchange(own_row_, {}));
       return true;
     }
@@ -219,7 +221,11 @@ void Session::OnAudited(std::string_view row) {
   if (!held || audit_due_) return;
   if (pin_ == Pin::kFunction && MayForgetCode()) return OnCodeAudited(*held);
   Pin left = Pin::kNone;
-  if (held->prepared_statements) left = catalog::Stronger(left, Pin::kPreparedStatement);
+  const bool names_stay = !held->prepared_statements.empty();
+  if (!names_stay) sql_statements_.clear();
+  if (!CanPrepareAgain(held->prepared_statements)) {
+    left = catalog::Stronger(left, Pin::kPreparedStatement);
+  }
   if (held->advisory_locks) left = catalog::Stronger(left, Pin::kAdvisoryLock);
   if (held->hold_cursors) left = catalog::Stronger(left, Pin::kHoldCursor);
   if (held->listens) left = catalog::Stronger(left, Pin::kListen);
@@ -231,7 +237,7 @@ void Session::OnAudited(std::string_view row) {
   }
   if (!catalog::IsAskedFor(pin_)) return;  // of what cannot be asked for
   // With the client's names on it the connection can serve nobody else.
-  if (own_names_ && left == Pin::kNone) {
+  if (own_names_ && !names_stay && left == Pin::kNone) {
     // What has been sent behind the audit may name them.
     audit_due_ = !Quiet() || batch_open_ || in_transaction();
     if (audit_due_) return;
@@ -245,6 +251,7 @@ void Session::OnAudited(std::string_view row) {
 // either: they are prepared under the shared names where they are used next.
 void Session::LeaveNames() {
   own_names_ = false;
+  server_->names_of = 0;
   must_succeed_ = true;
   RunApart("DEALLOCATE ALL");
 }

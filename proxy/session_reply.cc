@@ -90,6 +90,7 @@ bool Session::OnPiece(const pgwire::Piece& piece, TimePoint now) {
 }
 
 void Session::Pass(const pgwire::Piece& piece) {
+  if (piece.type == backend::kDataRow && !expected_.empty() && expected_.front().own) return;
   if (!batches_.empty() && batches_.front().fill != nullptr) {
     Batch& batch = batches_.front();
     batch.fill->OnPiece(piece.type, piece.message_bytes, piece.first, piece.bytes);
@@ -121,6 +122,7 @@ bool Session::Answered(Reply kind, const pgwire::Piece& piece) {
   }
   if (!expected_.front().own) Pass(piece);
   expected_.pop_front();
+  if (replay_unanswered_ > 0) --replay_unanswered_;
   return true;
 }
 
@@ -137,6 +139,8 @@ bool Session::OnReply(const pgwire::Piece& piece, TimePoint now) {
       OnParameterStatus(piece);
       return true;
     case backend::kNoticeResponse:
+      if (replay_unanswered_ == 0) Pass(piece);
+      return true;
     case backend::kNotificationResponse:
       Pass(piece);
       return true;
@@ -236,7 +240,9 @@ bool Session::OnCommandEnd(const pgwire::Piece& piece) {
     return true;
   }
   copy_in_ = copy_extended_ = false;
-  if (!expected_.empty() && expected_.front().own) begin_unanswered_ = false;
+  if (!expected_.empty() && expected_.front().own && replay_unanswered_ == 0) {
+    begin_unanswered_ = false;
+  }
   return Answered(Reply::kExecute, piece);
 }
 
@@ -278,6 +284,8 @@ void Session::OnParameterStatus(const pgwire::Piece& piece) {
   const auto status = pgwire::ParameterStatus::Decode(piece.body());
   if (!status.ok()) return Fatal(status.error());
   const bool is_new = server_->parameters.Set(status->name, status->value);
+  // What a replay brings about the client knows.
+  if (replay_broken_ || (sync_due_ && told_parameters_.Find(status->name) == status->value)) return;
   told_parameters_.Set(status->name, status->value);
   CheckEncodings();
   if (status->name == "application_name") Identify();
@@ -294,10 +302,11 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
   if (!fields.ok()) return Fatal(fields.error());
   DropMarkers();
   copy_in_ = copy_extended_ = false;
+  if (replay_unanswered_ > 0 && !fields->IsFatal()) return OnReplayFailed(piece, *fields);
   OnAttemptFailed();
   TakeBackUnknown(*fields);
   const bool begin_failed = std::exchange(begin_unanswered_, false);
-  replay_failed_ |= !expected_.empty() && expected_.front().own;
+  replay_failed_ |= wait_ == Wait::kReplay;
   if (fields->IsFatal()) {
     server_said_fatal_ = true;
     return Pass(piece);
@@ -410,7 +419,9 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
   DropMarkers();
   copy_in_ = copy_extended_ = false;
   before_unknown_.reset();
-  status_ = ready->status;
+  // The transaction that has failed was a replay's.
+  const bool broken = replay_broken_ && state_ == SessionState::kReady;
+  status_ = broken ? pgwire::TransactionStatus::kIdle : ready->status;
   const bool idle = status_ == pgwire::TransactionStatus::kIdle;
   Batch batch = std::move(batches_.front());
   batches_.pop_front();
@@ -429,6 +440,12 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     local_portal_.clear();
   }
   begun_at_ = now;
+  if (std::exchange(sync_due_, false)) SyncParameters();
+  if (broken) {
+    SendReady();
+    RollBackReplay();
+    return true;
+  }
   Pass(piece);
   if (pool_mode_ == pool::PoolMode::kStatement && !idle && !begin_owed_ && batches_.empty()) {
     Fatal(BlockInStatementMode());  // begun by what could not be read

@@ -107,14 +107,32 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
                           statement.kind == StatementKind::kRollback ||
                           statement.kind == StatementKind::kRollbackTo ||
                           statement.kind == StatementKind::kPrepareTransaction;
-  plan.follows_settings = !statement.settings.empty() ||
-                          statement.kind == StatementKind::kDiscard || plan.ends_transaction ||
-                          statement.kind == StatementKind::kSavepoint ||
-                          statement.kind == StatementKind::kReleaseSavepoint;
+  plan.follows_settings =
+      !statement.settings.empty() || statement.kind == StatementKind::kDiscard ||
+      plan.ends_transaction || statement.kind == StatementKind::kPrepare ||
+      statement.kind == StatementKind::kDeallocate || statement.kind == StatementKind::kSavepoint ||
+      statement.kind == StatementKind::kReleaseSavepoint;
+}
+
+Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
+             const catalog::NameContext& names);
+
+// EXECUTE, as far as its arguments go.
+Plan PlanExecute(const sql::StatementInfo& statement, const Database& database,
+                 const catalog::NameContext& names) {
+  sql::StatementInfo arguments = statement;
+  arguments.kind = sql::StatementKind::kSelect;
+  Plan plan = PlanOne(arguments, database, names);
+  plan.refusal = Refusal::kNotASelect;
+  plan.read_counters.clear();
+  plan.names_prepared = plan.executes = true;
+  return plan;
 }
 
 Plan PlanOne(const sql::StatementInfo& statement, const Database& database,
              const catalog::NameContext& names) {
+  if (statement.kind == sql::StatementKind::kExecute)
+    return PlanExecute(statement, database, names);
   catalog::Resolved resolved = catalog::Resolve(statement, names, database.last_catalog());
   if (!database.row_precision) resolved.ForgetRows();
   Plan plan;
@@ -194,6 +212,22 @@ Plan UnknownPlan(const Database& database, Refusal refusal) {
   return plan;
 }
 
+Plan PlanOfPrepared(const sql::StatementInfo* statement, const Database& database,
+                    const catalog::NameContext& names) {
+  if (statement != nullptr && statement->settings.empty()) {
+    Plan plan = PlanOne(*statement, database, names);
+    plan.AddWriteCounters(database, nullptr);
+    return plan;
+  }
+  Plan plan;
+  plan.refusal = Refusal::kNotASelect;
+  plan.pin = Pin::kPreparedStatement;
+  plan.names_prepared = plan.writes = plan.may_change_catalog = true;
+  plan.environment_unknown = plan.names_unknown = true;
+  plan.written_counters = {database.counter()};
+  return plan;
+}
+
 void Plan::Merge(const Plan& other) {
   refusal = Refusal::kMultipleStatements;
   read_counters.clear();
@@ -214,6 +248,7 @@ void Plan::Merge(const Plan& other) {
   follows_settings |= other.follows_settings;
   ends_transaction |= other.ends_transaction;
   names_prepared |= other.names_prepared;
+  executes |= other.executes;
   may_commit |= other.may_commit;
   sets_isolation |= other.sets_isolation;
   MergeCounters(written_counters, other.written_counters);

@@ -48,6 +48,7 @@ struct Plan {
   bool follows_settings = false;  // the session has to follow it to know its settings
   bool ends_transaction = false;  // or part of it: COMMIT, ROLLBACK, ROLLBACK TO
   bool names_prepared = false;    // PREPARE, EXECUTE, DEALLOCATE, DISCARD
+  bool executes = false;          // EXECUTE: what it runs is still to be added (PlanOfPrepared)
   bool may_commit = false;
   bool sets_isolation =
       false;  // of the transaction that is open or begins, to something not modelled
@@ -70,6 +71,11 @@ struct Plan {
 // Of something whose text is not known: it may do anything.
 Plan UnknownPlan(const Database& database,
                  catalog::Refusal refusal = catalog::Refusal::kNotUnderstood);
+
+// What EXECUTE does besides its arguments. `statement`: what was prepared; null: not known, or not
+// any more.
+Plan PlanOfPrepared(const sql::StatementInfo* statement, const Database& database,
+                    const catalog::NameContext& names);
 
 // How often, and with what end.
 struct CallCounts {

@@ -65,6 +65,7 @@ struct Statistics {
   std::map<std::string_view, uint64_t> pinned_time_by_reason;  // microseconds
   uint64_t audits = 0;                                         // of what sessions hold
   uint64_t settings_replays = 0;  // server connections that were given a session's settings
+  uint64_t settings_replays_failed = 0;
   uint64_t cancels = 0;
   uint64_t errors = 0;  // ended client connections by an error of ours
   uint64_t bytes_from_clients = 0;

@@ -53,7 +53,8 @@ size_t HeapBytes(const StatementInfo& info) {
          HeapBytes(info.reads) + HeapBytes(info.writes) + HeapBytes(info.functions) +
          HeapBytes(info.settings_read) + HeapBytes(info.operators) + HeapBytes(info.types) +
          HeapBytes(info.attribute_names) + HeapBytes(info.collations) + HeapBytes(info.settings) +
-         HeapBytes(info.name) + (info.body ? HeapBytes(*info.body) : 0);
+         HeapBytes(info.name) + (info.body ? HeapBytes(*info.body) : 0) +
+         (info.prepared ? sizeof(StatementInfo) + HeapBytes(*info.prepared) : 0);
 }
 
 size_t HeapBytes(const TextInfo& info) {

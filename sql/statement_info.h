@@ -9,6 +9,7 @@
 #define PGSIDECAR_SQL_STATEMENT_INFO_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -170,8 +171,10 @@ struct StatementInfo {
   std::string name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel (""
                      // = *), savepoint, prepared transaction; of kBegin its command tag
   std::optional<std::string> body;  // kDo in LANGUAGE plpgsql
-  bool with_hold = false;           // DECLARE ... WITH HOLD
-  bool ordered = false;             // kSelect: the outermost query has an ORDER BY
+  // kPrepare: what EXECUTE will run, without its rows, whose values are another text's as well.
+  std::shared_ptr<const StatementInfo> prepared;
+  bool with_hold = false;  // DECLARE ... WITH HOLD
+  bool ordered = false;    // kSelect: the outermost query has an ORDER BY
   bool explain_analyze = false;
 
   // Names the relation's own or a temp schema (pg_temp), so that the session's own state decides.

@@ -71,6 +71,13 @@ void Prepare(const PgQuery__PrepareStmt& prepare, Collector* out) {
       out->UnknownNode("PREPARE", type);
     }
   }
+  const auto prepared = std::make_shared<StatementInfo>();
+  Collector inner(prepared.get(), out->text());
+  AnalyzeStatement(prepare.query, &inner);
+  inner.Finish();
+  prepared->references.clear();
+  prepared->row_write.reset();
+  out->info().prepared = prepared;
   InnerQuery(prepare.query, out);
   out->info().writes.clear();
 }

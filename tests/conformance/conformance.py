@@ -1,9 +1,10 @@
 """PostgreSQL's regression and isolation suites, directly and through the proxy: same verdicts?
 
-    run [--isolation] [--schedule parallel|serial] [--tests NAME...] [--flags "..."]
+    run [--isolation] [--schedule parallel|serial] [--tests NAME... | --subset] [--flags "..."]
 
 Each way has a fresh server. A test whose verdict is the same both ways conforms; what is expected to
-differ stands in known_differences, with its cause. Exits with 0 if nothing else differs.
+differ stands in known_differences, with its cause. Exits with 0 if nothing else differs, with 77 if
+the suites could not be fetched.
 """
 
 import argparse
@@ -197,6 +198,16 @@ def read_known(path, suite):
     return known
 
 
+def read_subset(path, suite):
+    """The tests of the lines "suite test test ..." of this suite, in order."""
+    tests = []
+    for line in path.read_text().splitlines():
+        of, *names = line.split() or [""]
+        if of == suite:
+            tests += names
+    return tests
+
+
 def changed_lines(diffs, test):
     """What pg_regress found added or missing in the output of one test."""
     lines, inside = [], False
@@ -244,6 +255,7 @@ def arguments():
     parser.add_argument("--schedule", choices=("parallel", "serial"), default="parallel")
     parser.add_argument("--tests", nargs="+", metavar="NAME", default=[],
                         help="only these, in this order (behind test_setup)")
+    parser.add_argument("--subset", action="store_true", help="only those that the file subset names")
     parser.add_argument("--flags", default="", help="more flags for the proxy, in one argument")
     parser.add_argument("--timeout", type=int, default=1500, help="seconds for one way")
     parser.add_argument("--test-timeout", type=int, default=240, help="seconds for one test")
@@ -261,8 +273,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not os.access(harness.BINARY, os.X_OK):
         raise SystemExit(f"no proxy at {harness.BINARY}: build it, or set PGSIDECAR_BINARY")
-    stuff = material.get(options.output)
+    try:
+        stuff = material.get(options.output)
+    except material.OutOfReach as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 77
     suite = Suite("isolation" if options.isolation else "regress", stuff)
+    if options.subset:
+        options.tests = read_subset(HERE / "subset", suite.name)
     known = read_known(options.known, suite.name)
     direct = None if options.no_direct else one_way("direct", suite, stuff, options)
     proxied = one_way("proxied", suite, stuff, options)

@@ -23,6 +23,10 @@ import harness
 APT_SECONDS = 600
 
 
+class OutOfReach(Exception):
+    """apt does not get at the suites from here."""
+
+
 class Material:
     """Where the tests of one version lie; `home` has src/test/regress, src/test/isolation, lib."""
 
@@ -130,7 +134,7 @@ class Apt:
         done = subprocess.run(["apt-get", "-q", *self._options, *arguments], cwd=directory,
                               capture_output=True, text=True, timeout=APT_SECONDS)
         if done.returncode != 0:
-            raise SystemExit(f"error: this failed: apt-get {' '.join(arguments)}\n"
+            raise OutOfReach(f"this failed: apt-get {' '.join(arguments)}\n"
                              f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
     def version(self, package, wanted):
@@ -141,7 +145,7 @@ class Apt:
         if wanted in found:
             return wanted
         if not found:
-            raise SystemExit(f"error: apt knows of no source package {package}")
+            raise OutOfReach(f"apt knows of no source package {package}")
         newest = found[0]
         for version in found[1:]:
             if subprocess.run(["dpkg", "--compare-versions", version, "gt",

@@ -96,7 +96,8 @@ pool_mode = "statement"
                         " (SELECT count(*) FROM pg_cursors WHERE name = 'c'),"
                         " (SELECT count(*) FROM pg_listening_channels())").fetchone(),
                         (True, 0, 0, 0))
-        self.assertGreaterEqual(self.figures()["server_resets_total"], resets + 5)
+        # A prepared statement of another's is ended by whoever comes next.
+        self.assertGreaterEqual(self.figures()["server_resets_total"], resets + 4)
 
     def test_session_with_state_that_no_reset_undoes(self):
         with harness.connect(self.proxy, dbname="second") as maker:

@@ -169,8 +169,8 @@ class Pins(Pooled):
             (["LISTEN a"], ["UNLISTEN a"], "listen"),
             (["LISTEN a", "LISTEN b", "UNLISTEN a"], ["UNLISTEN *"], "listen"),
             (["BEGIN", "LISTEN a"], ["ROLLBACK"], "listen"),
-            (["PREPARE p AS SELECT 1"], ["DEALLOCATE p"], "prepared_statement"),
-            (["PREPARE p AS SELECT 1"], ["DEALLOCATE ALL"], "prepared_statement"),
+            (["PREPARE p AS SELECT 1; SELECT 1"], ["DEALLOCATE p"], "prepared_statement"),
+            (["PREPARE p AS SELECT 1; SELECT 1"], ["DEALLOCATE ALL"], "prepared_statement"),
             # What drivers' own pools send before they give a connection away.
             ([], ["DISCARD ALL"], None),
             ([], ["SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL"], None),

@@ -58,13 +58,19 @@ std::string Text(const Option& option, const Scenario& scenario) {
 // --- one execution ---
 
 Play::Play(const Scenario& scenario)
-    : scenario_(&scenario),
+    : world(scenario.config, true),
+      scenario_(&scenario),
       oracle_(&world.database, kExplorerRows),
       next_turn_(scenario.clients.size()),
       happened_(scenario.faults.size()) {
   for (size_t i = 0; i < scenario.clients.size(); ++i) {
     players.push_back({});
     players.back().client = &world.LoggedIn();
+  }
+  for (size_t i = 0; i < scenario.before.size(); ++i) {
+    oracle_.Send(players[i], scenario.before[i]);
+    world.Run();
+    Hear();
   }
   for (const int id : scenario.cached) {
     for (const Call::Form form : {Call::Form::kSimple, Call::Form::kUnnamed}) {
@@ -405,6 +411,8 @@ Exploration Explore(const std::string& name, const Scenario& scenario, size_t mo
     if (whole && !testing::Test::HasFailure()) play.Finish();
     ++(whole ? result.orders : result.pruned);
     result.hits += play.world.hits();
+    result.replays += play.world.hub->statistics().settings_replays;
+    result.replays_failed += play.world.hub->statistics().settings_replays_failed;
     if (testing::Test::HasFailure()) {
       std::printf("%s: fails after %zu orders:\n%s", name.c_str(), result.orders,
                   explorer.Trace().c_str());

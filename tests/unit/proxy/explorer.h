@@ -51,10 +51,12 @@ struct Fault {
 
 struct Scenario {
   std::vector<std::vector<Turn>> clients;
+  std::vector<Call> before{};  // what each client has asked when it begins, in turn
   std::vector<Fault> faults{};
   std::vector<int> cached = {1};  // rows that are in the cache when it begins
   bool fine = false;              // each message by itself, and ReadyForQuery apart from the rest
   int preemptions = 1;            // kEveryOrder: no bound
+  Config config = World::DefaultConfig();
 };
 
 // One execution.
@@ -77,7 +79,7 @@ class Play {
   // Nothing can happen any more: what must be true then.
   void Finish();
 
-  World world{World::DefaultConfig(), true};
+  World world;
   std::vector<Player> players;
 
  private:
@@ -102,7 +104,10 @@ class Play {
 struct Exploration {
   size_t orders = 0;
   size_t pruned = 0;  // given up because they equal one that has been run
-  size_t hits = 0;    // answers from the cache, in all of them
+  // In all of them:
+  size_t hits = 0;  // answers from the cache
+  size_t replays = 0;
+  size_t replays_failed = 0;
   bool complete = true;
 };
 

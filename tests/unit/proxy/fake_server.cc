@@ -68,13 +68,15 @@ const std::regex& UpdateForm() {
 
 const std::regex& TransactionForm() {
   static const std::regex form(
-      "BEGIN( ISOLATION LEVEL REPEATABLE READ)?|COMMIT|ROLLBACK|SAVEPOINT s|"
+      "BEGIN( ISOLATION LEVEL (REPEATABLE READ|READ COMMITTED))?|COMMIT|ROLLBACK|SAVEPOINT s|"
       "ROLLBACK TO SAVEPOINT s|PREPARE TRANSACTION 'p'|COMMIT PREPARED 'p'");
   return form;
 }
 
 constexpr std::string_view kSetIsolation = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 constexpr std::string_view kSetTenant = "SET LOCAL app.tenant = '";
+constexpr std::string_view kSetSessionTenant = "SET app.tenant = '";
+constexpr std::string_view kReplayTenant = "SELECT pg_catalog.set_config(E'app.tenant', ";
 constexpr uint32_t kPreparedOwner = 0;  // of locks: no backend
 
 bool ReturnsRows(const std::string& sql) { return sql.starts_with("SELECT"); }
@@ -206,6 +208,7 @@ void FakeBackend::Commit() {
     database_->history[id].push_back(value);
   }
   if (std::exchange(changed_catalog_, false)) ++database_->catalog_changes;
+  tenant_before_.reset();
   RollBack();
 }
 
@@ -219,10 +222,17 @@ void FakeBackend::RollBack() {
   snapshot_.reset();
   repeatable_ = queried_ = false;
   tenant_ = 0;
+  session_tenant_ = std::exchange(tenant_before_, std::nullopt).value_or(session_tenant_);
+}
+
+void FakeBackend::SetTenant(int tenant) {
+  if (!tenant_before_) tenant_before_ = session_tenant_;
+  session_tenant_ = tenant;
 }
 
 std::optional<int> FakeBackend::Balance(int id) {
   if (id == kTenantRow && tenant_ != 0) id = tenant_;
+  if (id == kTenantRow && session_tenant_ != 0) id = session_tenant_;
   if (const auto own = written_.find(id); own != written_.end()) return own->second;
   if (repeatable_ && !snapshot_) snapshot_ = database_->balances;
   const std::map<int, int>& balances = snapshot_ ? *snapshot_ : database_->balances;
@@ -255,12 +265,13 @@ FakeBackend::Outcome FakeBackend::Check(const std::string& sql) const {
     return {"", {}, "42P01", "relation \"gone\" does not exist"};
   }
   const bool known =
-      sql == "DISCARD ALL" || sql == "DISCARD SEQUENCES" || sql == "DISCARD TEMP" ||
-      sql.starts_with("SET ") || sql == "SELECT WHERE false" || sql.starts_with("CREATE TABLE") ||
-      sql == "CREATE TEMP TABLE x (a int)" || sql == "SELECT x FROM gone" ||
-      std::regex_match(sql, match, TransactionForm()) || sql == "SELECT opaque(1)" ||
-      sql == "COPY branches FROM STDIN" || std::regex_match(sql, match, SelectForm()) ||
-      std::regex_match(sql, match, UpdateForm());
+      sql == "DISCARD ALL" || sql == "DEALLOCATE ALL" ||
+      sql.starts_with("SELECT pg_catalog.set_config(") || sql == "DISCARD SEQUENCES" ||
+      sql == "DISCARD TEMP" || sql.starts_with("SET ") || sql == "SELECT WHERE false" ||
+      sql.starts_with("CREATE TABLE") || sql == "CREATE TEMP TABLE x (a int)" ||
+      sql == "SELECT x FROM gone" || std::regex_match(sql, match, TransactionForm()) ||
+      sql == "SELECT opaque(1)" || sql == "COPY branches FROM STDIN" ||
+      std::regex_match(sql, match, SelectForm()) || std::regex_match(sql, match, UpdateForm());
   if (!known) return {"", {}, "42601", "syntax error"};
   return {"", {}, ""};
 }
@@ -305,6 +316,16 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
   if (sql.starts_with(kSetTenant) && status_ == 'T') {
     tenant_ = std::stoi(sql.substr(kSetTenant.size()));
   }
+  if (sql.starts_with(kSetSessionTenant))
+    SetTenant(std::stoi(sql.substr(kSetSessionTenant.size())));
+  if (sql.starts_with(kReplayTenant)) {
+    const std::string value = sql.substr(kReplayTenant.size());
+    SetTenant(value.starts_with("E'") ? std::stoi(value.substr(2)) : 0);
+  }
+  if (sql == "DEALLOCATE ALL") {
+    std::erase_if(statements_, [](const auto& statement) { return !statement.first.empty(); });
+    return {sql, {}, ""};
+  }
   if (sql.starts_with("SET ")) return {"SET", {}, ""};
   if (sql == "SELECT opaque(1)") left_by_code_ += database_->code_leaves;
   if (sql == "SELECT WHERE false") return {"SELECT 0", {}, ""};
@@ -313,7 +334,7 @@ FakeBackend::Outcome FakeBackend::Run(const std::string& sql,
 
 FakeBackend::Outcome FakeBackend::Transact(const std::string& sql) {
   if (sql.starts_with("BEGIN")) {
-    if (status_ == 'I') repeatable_ = sql != "BEGIN";
+    if (status_ == 'I') repeatable_ = sql.ends_with("REPEATABLE READ");
     status_ = 'T';
     return {"BEGIN", {}, ""};
   }
@@ -451,13 +472,15 @@ bool FakeBackend::HandleOwnQuery(std::string_view sql) {
          database_->start_time, "7", database_->timeline, "f", "5", "150000", "{" + alive + "}"});
   } else if (sql == catalog::AuditQuery()) {
     RowDescription{}.Encode(unflushed_);
-    Row({temporary_ ? "t" : "f", "f", "f", "f", "f"});
+    Row({temporary_ ? "t" : "f", "f", "f", "f", ""});
   } else if (sql == catalog::CodeAuditQuery()) {
     RowDescription{}.Encode(unflushed_);
     const size_t named = statements_.size() - statements_.count("");
-    Row({temporary_ ? "t" : "f", "f", "f", "f", "f", "f", std::to_string(named),
+    Row({temporary_ ? "t" : "f", "f", "f", "f", "", "f", std::to_string(named),
          "app|app|none|" + left_by_code_});
   } else if (sql.starts_with("SELECT pg_catalog.set_config(")) {
+    Run(std::string(sql), {});
+    Commit();
     RowDescription{}.Encode(unflushed_);
     Row({""});
   } else if (sql == "DEALLOCATE ALL") {

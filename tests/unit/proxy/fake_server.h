@@ -10,7 +10,7 @@
 // COMMIT PREPARED 'p', DISCARD ALL, SET, and the proxy's own queries. What is not understood is a
 // syntax error.
 //
-// Row kTenantRow has a policy: under SET LOCAL app.tenant = 'n' a SELECT of it gives row n.
+// Row kTenantRow has a policy: under SET [LOCAL] app.tenant = 'n' a SELECT of it gives row n.
 
 #ifndef PGSIDECAR_TESTS_UNIT_PROXY_FAKE_SERVER_H_
 #define PGSIDECAR_TESTS_UNIT_PROXY_FAKE_SERVER_H_
@@ -110,6 +110,7 @@ class FakeBackend {
 
   void Commit();
   void RollBack();
+  void SetTenant(int tenant);
   void Fail(const std::string& sqlstate, const std::string& message);
   void Ready();
   void Row(const std::vector<std::string>& values);
@@ -139,7 +140,9 @@ class FakeBackend {
   bool queried_ = false;
   bool temporary_ = false;  // it has a temporary table
   std::string left_by_code_;
-  int tenant_ = 0;
+  int tenant_ = 0;                    // of SET LOCAL
+  int session_tenant_ = 0;            // of SET
+  std::optional<int> tenant_before_;  // the transaction
   std::map<std::string, std::string> statements_;
   std::map<std::string, Portal> portals_;
 };

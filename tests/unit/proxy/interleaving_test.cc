@@ -92,10 +92,11 @@ Fault Passes(Duration time) {
 
 class InterleavingTest : public testing::Test {
  protected:
-  // Returns how many answers came from the cache.
-  size_t ExploreAll(Scenario scenario) {
-    size_t hits = 0;
-    for (const Call::Form form : {Call::Form::kSimple, Call::Form::kUnnamed}) {
+  // Returns what happened in all orders of both.
+  Exploration ExploreAll(Scenario scenario, const std::vector<Call::Form>& forms = {
+                                                Call::Form::kSimple, Call::Form::kUnnamed}) {
+    Exploration all;
+    for (const Call::Form form : forms) {
       for (auto& turns : scenario.clients) {
         for (Turn& turn : turns) {
           for (Call& call : turn) {
@@ -112,10 +113,12 @@ class InterleavingTest : public testing::Test {
       const Exploration result = Explore(
           name, scenario, static_cast<size_t>(FromEnvironment("PGSIDECAR_ORDERS", INT_MAX)));
       EXPECT_GT(result.orders, 1u);
-      hits += result.hits;
+      all.hits += result.hits;
+      all.replays += result.replays;
+      all.replays_failed += result.replays_failed;
       if (HasFailure()) break;
     }
-    return hits;
+    return all;
   }
 };
 
@@ -124,7 +127,8 @@ class InterleavingTest : public testing::Test {
 TEST_F(InterleavingTest, FillRace) {
   EXPECT_GT(ExploreAll({.clients = {InTurn({Read()}), InTurn({Write(1)}), InTurn({Read()})},
                         .cached = {},
-                        .preemptions = kEveryOrder}),
+                        .preemptions = kEveryOrder})
+                .hits,
             0u);
 }
 TEST_F(InterleavingTest, FillRaceWithATransaction) {
@@ -189,12 +193,12 @@ TEST_F(InterleavingTest, RepeatableRead) {
 // --- a BEGIN that the server does not know of yet ---
 
 TEST_F(InterleavingTest, TransactionOfHits) {
-  const size_t hits =
+  const Exploration all =
       ExploreAll({.clients = {InTurn({Say("BEGIN"), Read(), Read(2), Say("COMMIT")}),
                               InTurn({Write(1), Write(2, 2)})},
                   .cached = {1, 2},
                   .preemptions = 2});
-  EXPECT_GT(hits, 0u);
+  EXPECT_GT(all.hits, 0u);
 }
 TEST_F(InterleavingTest, ConnectionIsLostWithABeginOwed) {
   ExploreAll({.clients = {InTurn({Say("BEGIN"), Read(), Write(1), Say("COMMIT"), Read()}),
@@ -333,9 +337,9 @@ TEST_F(InterleavingTest, TwoTenants) {
     return InTurn({Say("BEGIN"), Say("SET LOCAL app.tenant = '" + id + "'"), Read(kTenantRow),
                    Say("COMMIT"), Read(kTenantRow)});
   };
-  const size_t hits =
+  const Exploration all =
       ExploreAll({.clients = {tenant("1"), tenant("2")}, .cached = {}, .preemptions = 2});
-  EXPECT_GT(hits, 0u);
+  EXPECT_GT(all.hits, 0u);
 }
 TEST_F(InterleavingTest, TwoTenantsAndAWrite) {
   const auto tenant = [](const std::string& id) {
@@ -343,6 +347,53 @@ TEST_F(InterleavingTest, TwoTenantsAndAWrite) {
                    Say("COMMIT")});
   };
   ExploreAll({.clients = {tenant("1"), tenant("2"), InTurn({Write(1)})}, .cached = {}});
+}
+
+// --- settings that are replayed ahead of a request ---
+
+// Each session has a tenant of its own, and there is one server connection for both, which holds
+// the second's. Nothing comes from the cache.
+class ReplayTest : public InterleavingTest {
+ protected:
+  static Scenario Share(std::vector<std::vector<Turn>> clients) {
+    Scenario scenario;
+    scenario.clients = std::move(clients);
+    scenario.before = {Say("SET app.tenant = '1'"), Say("SET app.tenant = '2'")};
+    scenario.cached = {};
+    scenario.config.cache = CacheMode::kOff;
+    scenario.config.default_pool_size = 1;
+    return scenario;
+  }
+  // Between any two messages; the others ask at the end.
+  Exploration Disturb(Turn turn, Fault fault, Call::Form form = Call::Form::kSimple) {
+    Scenario scenario = Share({{std::move(turn)}, {}});
+    scenario.faults = {std::move(fault)};
+    scenario.fine = true;
+    scenario.preemptions = 0;
+    return ExploreAll(scenario, {form});
+  }
+};
+
+TEST_F(ReplayTest, TwoTenantsShareAConnection) {
+  Scenario scenario = Share({InTurn({Read(kTenantRow), Read(kTenantRow), Read(kTenantRow)}),
+                             InTurn({Read(kTenantRow), Read(kTenantRow)})});
+  scenario.preemptions = 3;
+  EXPECT_GT(ExploreAll(scenario).replays, 0u);
+}
+TEST_F(ReplayTest, CancelHitsAReplay) {
+  EXPECT_GT(Disturb({Read(kTenantRow)}, Cancels(0)).replays_failed, 0u);
+}
+TEST_F(ReplayTest, CancelHitsAReplayOfAnExtendedQuery) {
+  EXPECT_GT(Disturb({Read(kTenantRow)}, Cancels(0), Call::Form::kUnnamed).replays_failed, 0u);
+}
+TEST_F(ReplayTest, CancelHitsAReplayWithMoreBehindIt) {
+  EXPECT_GT(Disturb({Read(kTenantRow), Read(kTenantRow)}, Cancels(0)).replays_failed, 0u);
+}
+TEST_F(ReplayTest, ClientVanishesAmidAReplay) {
+  EXPECT_GT(Disturb({Read(kTenantRow), Read(kTenantRow)}, Vanishes(0)).replays, 0u);
+}
+TEST_F(ReplayTest, BackendDiesAmidAReplay) {
+  EXPECT_GT(Disturb({Read(kTenantRow)}, BackendDies(0)).replays, 0u);
 }
 
 }  // namespace

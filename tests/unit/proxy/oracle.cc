@@ -177,10 +177,15 @@ void Oracle::Judge(Player& player, const Call& call, const Words& words) {
   if (call.sql.starts_with("SET LOCAL app.tenant") && player.status == 'T') {
     player.tenant = call.sql[call.sql.size() - 2] - '0';
   }
+  if (call.sql.starts_with("SET app.tenant")) {
+    player.session_tenant = call.sql[call.sql.size() - 2] - '0';
+  }
 }
 
 void Oracle::JudgeRead(Player& player, const Call& call, int value) {
-  const int id = call.id == kTenantRow && player.tenant != 0 ? player.tenant : call.id;
+  int id = call.id;
+  if (id == kTenantRow && player.tenant != 0) id = player.tenant;
+  if (id == kTenantRow && player.session_tenant != 0) id = player.session_tenant;
   EXPECT_EQ(value % 10, id) << "the answer to somebody else";
   if (value % 10 != id) return;
   if (const auto own = player.own.find(id); own != player.own.end()) {

@@ -53,6 +53,7 @@ struct Player {
   std::map<int, int> seen;                        // under REPEATABLE READ
   std::optional<std::map<int, int>> first_floor;  // of its first statement, likewise
   int tenant = 0;
+  int session_tenant = 0;  // of its session
 };
 
 class Oracle {

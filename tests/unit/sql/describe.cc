@@ -99,6 +99,7 @@ std::string Describe(const StatementInfo& info) {
   if (info.ordered) text += " ordered";
   if (info.explain_analyze) text += " analyze";
   if (info.names_temp_schema) text += " temp_schema";
+  if (info.prepared != nullptr) text += " prepared=(" + Describe(*info.prepared) + ")";
   return text;
 }
 

@@ -87,9 +87,12 @@ constexpr Case kSessionCases[] = {
     {"show all", "show name=all"},
     {"show time zone", "show name=timezone"},
     {"show transaction isolation level", "show name=transaction_isolation"},
-    {"prepare p as select f($1) from t", "prepare reads=t functions=f parameters=1 name=p"},
+    {"prepare p as select f($1) from t",
+     "prepare reads=t functions=f parameters=1 name=p "
+     "prepared=(select reads=t functions=f parameters=1)"},
     {"prepare p (int, s.u) as insert into t values ($2, g($1)) returning a",
-     "prepare reads=t functions=g types=pg_catalog.int4,s.u parameters=2 name=p"},
+     "prepare reads=t functions=g types=pg_catalog.int4,s.u parameters=2 name=p "
+     "prepared=(insert reads=t writes=t:insert functions=g parameters=2)"},
     {"prepare p as select 1 into x", "unknown: INTO inside a utility statement"},
     {"execute p", "execute name=p"},
     {"execute p (1, f('today'))", "execute functions=f hazards=time_string name=p"},
