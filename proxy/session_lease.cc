@@ -4,8 +4,10 @@
 // server ignores the request as well, also a simple Query (PostgreSQL: postgres.c,
 // ignore_till_sync); and in a transaction of its own, so that the request is not part of it.
 
+#include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "proxy/session.h"
 
 namespace pgsidecar::proxy {
@@ -25,6 +27,12 @@ void AppendQuoted(std::string& to, std::string_view text) {
     to += c;
   }
   to += '\'';
+}
+
+bool IsAsciiLabel(const pool::SharedLabel& label) {
+  return label == nullptr || std::all_of(label->begin(), label->end(), [](const auto& setting) {
+           return !setting.second || IsAscii(*setting.second);
+         });
 }
 
 const sql::StatementInfo& Nothing() {
@@ -55,6 +63,7 @@ void Session::SendReplay() {
   RunForUs("BEGIN ISOLATION LEVEL READ COMMITTED");
   if (!own_names_ && server_->names_of != 0) {
     RunForUs("DEALLOCATE ALL");
+    server_->DropStatements();
     server_->names_of = 0;
   }
   if (wants_names) MakeSqlStatements(&held);
@@ -134,9 +143,11 @@ void Session::NotePrepared(const sql::StatementInfo& statement, const Followed& 
   if (!followed.prepare.empty()) made.record = followed.record;
   size_t bytes = followed.prepare.size();
   for (const auto& [name, other] : sql_statements_) bytes += other.text.size();
-  // Under which settings is not said by a label if they are the transaction's.
-  if (bypass_.empty() && !settings_changed_.in_transaction() && bytes <= kMaxSqlStatementBytes) {
-    UpdateLabel();
+  // Under which settings is not said by a label if they are the transaction's; and its values may
+  // have to be read under another encoding than label_ was.
+  UpdateLabel();
+  if (bypass_.empty() && !settings_changed_.in_transaction() && IsAsciiLabel(label_) &&
+      bytes <= kMaxSqlStatementBytes) {
     made.text = followed.prepare;
     made.label = label_;
   }

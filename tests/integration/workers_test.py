@@ -79,6 +79,8 @@ class WorkersTest(WorkersCase):
 
     def test_a_write_is_seen_at_once_on_every_worker(self):
         clients = self.on_workers()
+        wait_until(lambda: self.show("DATABASES")[0]["cache_usable"] == "yes",
+                   what="the catalog to be read again, after what other tests have changed")
         for round_number in range(1, 60):
             writer = clients[round_number % WORKERS]
             writer.query(f"UPDATE t SET a = {round_number} WHERE id = 1")

@@ -68,7 +68,7 @@ Play::Play(const Scenario& scenario)
     players.back().client = &world.LoggedIn();
   }
   for (size_t i = 0; i < scenario.before.size(); ++i) {
-    oracle_.Send(players[i], scenario.before[i]);
+    oracle_.Send(players[i % players.size()], scenario.before[i]);
     world.Run();
     Hear();
   }
@@ -254,11 +254,14 @@ void Play::AskAll() {
       }
     }
   }
-  for (const auto& [id, form] : reads) {
-    oracle_.Send(players.back(), {.id = id, .form = form});
-    world.Run();
-    Hear();
-    EXPECT_TRUE(players.back().unanswered.empty());
+  for (Player& player : players) {
+    if (!Alive(player) || player.status != 'I') continue;
+    for (const auto& [id, form] : reads) {
+      oracle_.Send(player, {.id = id, .form = form});
+      world.Run();
+      Hear();
+      EXPECT_TRUE(player.unanswered.empty());
+    }
   }
 }
 

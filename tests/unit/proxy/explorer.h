@@ -51,7 +51,7 @@ struct Fault {
 
 struct Scenario {
   std::vector<std::vector<Turn>> clients;
-  std::vector<Call> before{};  // what each client has asked when it begins, in turn
+  std::vector<Call> before{};  // what the clients have asked when it begins, by turns
   std::vector<Fault> faults{};
   std::vector<int> cached = {1};  // rows that are in the cache when it begins
   bool fine = false;              // each message by itself, and ReadyForQuery apart from the rest

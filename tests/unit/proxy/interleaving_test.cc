@@ -358,7 +358,10 @@ class ReplayTest : public InterleavingTest {
   static Scenario Share(std::vector<std::vector<Turn>> clients) {
     Scenario scenario;
     scenario.clients = std::move(clients);
-    scenario.before = {Say("SET app.tenant = '1'"), Say("SET app.tenant = '2'")};
+    Call prepared = Read(kTenantRow);
+    prepared.form = Call::Form::kNamed;
+    scenario.before = {Say("SET app.tenant = '1'"), Say("SET app.tenant = '2'"), prepared,
+                       prepared};
     scenario.cached = {};
     scenario.config.cache = CacheMode::kOff;
     scenario.config.default_pool_size = 1;
@@ -385,6 +388,12 @@ TEST_F(ReplayTest, CancelHitsAReplay) {
 }
 TEST_F(ReplayTest, CancelHitsAReplayOfAnExtendedQuery) {
   EXPECT_GT(Disturb({Read(kTenantRow)}, Cancels(0), Call::Form::kUnnamed).replays_failed, 0u);
+}
+// What is prepared there is not taken for more than what the rollback has left.
+TEST_F(ReplayTest, CancelHitsAReplayAheadOfAPreparedStatement) {
+  Call prepared = Read(kTenantRow);
+  prepared.form = Call::Form::kNamed;
+  EXPECT_GT(Disturb({prepared}, Cancels(0), Call::Form::kNamed).replays_failed, 0u);
 }
 TEST_F(ReplayTest, CancelHitsAReplayWithMoreBehindIt) {
   EXPECT_GT(Disturb({Read(kTenantRow), Read(kTenantRow)}, Cancels(0)).replays_failed, 0u);
