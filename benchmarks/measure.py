@@ -1,10 +1,12 @@
-"""pgbench's reads directly, forwarded and as hits; CPU per query; memory of idle clients.
+"""What the proxy costs a query, beside what costs as little as such a thing can.
 
-    measure.py [--seconds N] [--rounds N] [--output FILE]
+    measure.py [--seconds N] [--rounds N] [--clients N...] [--output FILE]
 
-Starts its own PostgreSQL and proxies (PGSIDECAR_BINARY or build/pgsidecar) on loopback. The ways
-take turns within a round, so that a noisy machine is noisy for all of them; of several rounds the
-median is shown. CPU per query is what the kernel charged the processes, read around each run.
+Hits against Redis's GET of as many bytes and against a libuv server that answers with canned ones;
+forwarding against PgBouncer and the server itself; the latency of a single client; memory of idle ones.
+Starts everything itself on loopback (PGSIDECAR_BINARY or build/pgsidecar). The ways take turns
+within a round, so that a noisy machine is noisy for all of them; of several rounds the median is shown,
+and how far they lay apart. CPU per query is what the kernel charged the process, read around each run.
 """
 
 import argparse
@@ -21,14 +23,16 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 import harness  # noqa: E402
-from wire import Wire  # noqa: E402
+import peers  # noqa: E402
+import wire  # noqa: E402
 
 MODES = ("simple", "extended", "prepared")
-WAYS = ("direct", "forwarded", "hit")
-CLIENTS = 8
 IDLE_CLIENTS = 1000
+# (what, against what, in which protocols, the most that the ratio is meant to be)
+GOALS = (("hit", "redis", ("simple", "prepared"), 1.0), ("hit", "canned", ("simple", "prepared"), 1.25),
+         ("hit", "canned", ("extended",), 1.4), ("forwarded", "pgbouncer", MODES, 0.9))
 TICKS = os.sysconf("SC_CLK_TCK")
-# Few enough rows that every one of them is cached after the warm-up.
+# Few enough rows that every one of them is cached after the warm-up. Each balance is 0.
 SCRIPT = "\\set aid random(1, 1000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
 
 
@@ -57,10 +61,10 @@ def server_cpu_seconds(postmaster):
     return total / TICKS
 
 
-def pgbench(target, mode, seconds, script):
+def pgbench(target, mode, clients, seconds, script, host="127.0.0.1"):
     done = subprocess.run(
-        ["pgbench", "-n", "-M", mode, "-c", str(CLIENTS), "-T", str(seconds), "-f", script,
-         "-h", "127.0.0.1", "-p", str(target.port), "-U", "postgres", "postgres"],
+        ["pgbench", "-n", "-M", mode, "-c", str(clients), "-T", str(seconds), "-f", script,
+         "-h", host, "-p", str(target.port), "-U", "postgres", "postgres"],
         capture_output=True, text=True, timeout=seconds + 60,
         env={**os.environ, "PGSSLMODE": "disable"})
     if done.returncode != 0:
@@ -72,23 +76,41 @@ def pgbench(target, mode, seconds, script):
     }
 
 
-def measure_once(server, target, mode, seconds, script):
-    proxy_pid = None if target is server else target.process.pid
-    proxy = cpu_seconds(proxy_pid) if proxy_pid else 0.0
+def redis_benchmark(redis, clients, queries, where=()):
+    done = subprocess.run(
+        ["redis-benchmark", *(where or ("-h", "127.0.0.1", "-p", str(redis.port))), "-c", str(clients),
+         "-n", str(queries), "--csv", "GET", redis.KEY], capture_output=True, text=True, check=True)
+    row = done.stdout.strip().splitlines()[-1].replace('"', "").split(",")
+    return {"queries": queries, "qps": float(row[1]), "latency_ms": float(row[2])}
+
+
+def measured(server, target, run):
+    """What `run` returns, with the CPU time a query of the target and of the server."""
+    pid = None if target is server else target.process.pid
+    before = cpu_seconds(pid) if pid else 0.0
     postgres = server_cpu_seconds(server.process.pid)
-    result = pgbench(target, mode, seconds, script)
+    result = run()
     spent = server_cpu_seconds(server.process.pid) - postgres
     result["server_us"] = 1e6 * spent / result["queries"]
-    if proxy_pid:
-        result["proxy_us"] = 1e6 * (cpu_seconds(proxy_pid) - proxy) / result["queries"]
+    if pid:
+        result["us"] = 1e6 * (cpu_seconds(pid) - before) / result["queries"]
     return result
+
+
+def answer_bytes(target):
+    """How many bytes a hit in the simple protocol is."""
+    client = wire.Wire.login(target.port)
+    client.send(wire.query("SELECT abalance FROM pgbench_accounts WHERE aid = 1"))
+    size = sum(5 + len(body) for _, body in client.read_until_ready())
+    client.close()
+    return size
 
 
 def memory_of_idle_clients(server):
     proxy = harness.Proxy(server, "--max-client-connections", str(IDLE_CLIENTS + 50))
     proxy.wait_for_catalog()
     before = proxy.rss_kb()
-    clients = [Wire.login(proxy.port) for _ in range(IDLE_CLIENTS)]
+    clients = [wire.Wire.login(proxy.port) for _ in range(IDLE_CLIENTS)]
     after = proxy.rss_kb()
     for client in clients:
         client.close()
@@ -97,57 +119,116 @@ def memory_of_idle_clients(server):
             "per_client_bytes": round((after - before) * 1024 / IDLE_CLIENTS)}
 
 
-def median_of(runs):
-    return {key: round(statistics.median(run[key] for run in runs), 3) for key in runs[0]}
+def summary(runs):
+    """The medians, and by how much of it the CPU times of the rounds lie apart."""
+    result = {key: round(statistics.median(run[key] for run in runs), 4) for key in runs[0]}
+    if "us" in result:
+        costs = [run["us"] for run in runs]
+        result["spread"] = round((max(costs) - min(costs)) / max(result["us"], 0.01), 3)
+    return result
 
 
 def measure_all(options):
-    server = harness.PostgresServer(conf=("max_connections = 100", "shared_buffers = 128MB")).start()
+    server = harness.PostgresServer(conf=("max_connections = 200", "shared_buffers = 128MB")).start()
     subprocess.run(["pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", str(server.port),
                     "-U", "postgres", "postgres"], check=True, capture_output=True)
+    sockets = tempfile.mkdtemp(prefix="pgsidecar-bench-")
+    port = harness.free_port()
     targets = {
         "direct": server,
-        "forwarded": harness.Proxy(server, "--cache", "off").wait_for_catalog(),
-        "hit": harness.Proxy(server, "--sole-writer").wait_for_catalog(),
+        "pgbouncer": peers.PgBouncer(server, "session", 40),
+        "forwarded": harness.Proxy(server, "--cache", "off", "--default-pool-size", "40")
+                            .wait_for_catalog(),
+        "canned": peers.Canned(),
+        "hit": harness.Proxy(server, "--sole-writer", listen=f"127.0.0.1:{port},{sockets}:{port}")
+                      .wait_for_catalog(),
     }
-    runs = {(mode, way): [] for mode in MODES for way in WAYS}
+    redis = peers.Redis(value_bytes=answer_bytes(targets["hit"]) - len("$95\r\n\r\n"))
+    runs, latencies = {}, {}
+
+    def note(table, key, target, run):
+        table.setdefault(key, []).append(measured(server, target, run))
+
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(SCRIPT)
         script.flush()
         for mode in MODES:
-            pgbench(targets["hit"], mode, 2, script.name)
+            pgbench(targets["hit"], mode, 8, 2, script.name)
+        gets = 50_000 * options.seconds
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-            for mode in MODES:
-                for way, target in targets.items():
-                    runs[mode, way].append(
-                        measure_once(server, target, mode, options.seconds, script.name))
-    for way in ("forwarded", "hit"):
-        targets[way].stop()
+            for clients in options.clients:
+                note(runs, (clients, "", "redis"), redis,
+                     lambda: redis_benchmark(redis, clients, 2 * gets))
+                for mode in MODES:
+                    for way, target in targets.items():
+                        note(runs, (clients, mode, way), target,
+                             lambda: pgbench(target, mode, clients, options.seconds, script.name))
+            hit = targets["hit"]
+            for where, host, of_redis in (
+                    ("loopback", "127.0.0.1", ()), ("unix socket", sockets, ("-s", redis.socket))):
+                note(latencies, (where, "redis"), redis,
+                     lambda: redis_benchmark(redis, 1, gets // 2, of_redis))
+                note(latencies, (where, "hit"), hit,
+                     lambda: pgbench(hit, "prepared", 1, options.seconds, script.name, host))
+    for target in (*targets.values(), redis):
+        if target is not server:
+            target.stop()
     memory = memory_of_idle_clients(server)
     server.stop()
-    return {"clients": CLIENTS, "seconds": options.seconds, "rounds": options.rounds,
-            "runs": {f"{mode}/{way}": median_of(done) for (mode, way), done in runs.items()},
+    os.rmdir(sockets)
+    return {"seconds": options.seconds, "rounds": options.rounds, "clients": options.clients,
+            "machine": machine(),
+            "runs": {"/".join(map(str, key)): summary(done) for key, done in runs.items()},
+            "latency": {"/".join(key): summary(done) for key, done in latencies.items()},
             "memory": memory}
 
 
+def machine():
+    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    versions = {name: subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
+                for name, command in (("postgresql", ["psql", "--version"]),
+                                      ("pgbouncer", ["/usr/sbin/pgbouncer", "--version"]),
+                                      ("redis", ["redis-server", "--version"]))}
+    return {"cpu": cpu.group(1) if cpu else "", "processors": os.cpu_count(), **versions}
+
+
+def ratios(results):
+    """(clients, protocol, what, against what, ratio, goal)"""
+    runs = results["runs"]
+    for what, peer, modes, goal in GOALS:
+        for clients in results["clients"]:
+            for mode in modes:
+                other = runs[f"{clients}//redis" if peer == "redis" else f"{clients}/{mode}/{peer}"]
+                yield clients, mode, what, peer, runs[f"{clients}/{mode}/{what}"]["us"] / other["us"], goal
+
+
 def show(results):
-    print(f"\n{'protocol':<10}{'way':<11}{'queries/s':>10}{'latency ms':>12}"
-          f"{'proxy us/query':>16}{'server us/query':>17}")
+    print(f"\n{'clients':<9}{'protocol':<10}{'way':<11}{'queries/s':>10}{'latency ms':>12}"
+          f"{'CPU us/query':>14}{'+-':>7}{'server us/query':>17}")
     for name, run in results["runs"].items():
-        mode, way = name.split("/")
-        proxy = f"{run['proxy_us']:.1f}" if "proxy_us" in run else "-"
-        print(f"{mode:<10}{way:<11}{run['qps']:>10.0f}{run['latency_ms']:>12.3f}"
-              f"{proxy:>16}{run['server_us']:>17.1f}")
+        clients, mode, way = name.split("/")
+        cost = f"{run['us']:.2f}" if "us" in run else "-"
+        spread = f"{50 * run['spread']:.0f}%" if "spread" in run else ""
+        print(f"{clients:<9}{mode:<10}{way:<11}{run['qps']:>10.0f}{run['latency_ms']:>12.3f}"
+              f"{cost:>14}{spread:>7}{run['server_us']:>17.1f}")
+    print(f"\n{'clients':<9}{'protocol':<10}{'CPU a query':<24}{'ratio':>7}{'goal':>7}")
+    for clients, mode, what, peer, ratio, goal in ratios(results):
+        print(f"{clients:<9}{mode:<10}{what + ' / ' + peer:<24}{ratio:>7.2f}{goal:>7.2f}"
+              + ("" if ratio <= goal else "  missed"))
+    for where in ("loopback", "unix socket"):
+        hit, redis = (results["latency"][f"{where}/{way}"]["latency_ms"] for way in ("hit", "redis"))
+        print(f"one client, {where}: a hit takes {1000 * hit:.1f} us, Redis {1000 * redis:.1f} us")
     memory = results["memory"]
-    print(f"\n{memory['clients']} idle clients: {memory['before_kb']} kB before, "
+    print(f"{memory['clients']} idle clients: {memory['before_kb']} kB before, "
           f"{memory['after_kb']} kB with them, {memory['per_client_bytes']} bytes each\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=4, help="length of one run")
+    parser.add_argument("--seconds", type=int, default=3, help="length of one run")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clients", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--output", default=str(ROOT / "build" / "bench.json"))
     options = parser.parse_args()
     results = measure_all(options)

@@ -14,20 +14,16 @@ others send reads at a fixed rate. What these notice is their p99.
 
 import argparse
 import asyncio
-import atexit
 import base64
 import collections
-import contextlib
 import glob
 import hashlib
 import hmac
 import json
 import os
 import pathlib
-import pwd
 import re
 import resource
-import shutil
 import statistics
 import struct
 import subprocess
@@ -40,6 +36,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 import harness  # noqa: E402
 import measure  # noqa: E402
+import peers  # noqa: E402
 import wire  # noqa: E402
 
 # A built-in script of pgbench's, its protocol, how many statements make one of its transactions, and
@@ -47,7 +44,7 @@ import wire  # noqa: E402
 WORKLOADS = (("select-only", "simple", 1, 200), ("select-only", "prepared", 1, 200),
              ("tpcb-like", "simple", 7, 25), ("tpcb-like", "prepared", 7, 25))
 SCALE = 10
-PASSWORD = "secret"
+PASSWORD = peers.PASSWORD
 # While the storm lasts, and before it.
 OTHERS = 20
 OTHERS_PER_S = 400
@@ -56,63 +53,14 @@ QUIET_S = 3.0
 POOL_FIGURE = re.compile(r"pin|audit|replay|server_wait|reset")
 
 
-class PgBouncer:
-    """Debian's PgBouncer on a free port. It refuses to run as root, so root starts it as `postgres`."""
-
-    def __init__(self, server, mode, servers):
-        self.port = harness.free_port()
-        self.directory = tempfile.mkdtemp(prefix="pgsidecar-pgbouncer-")
-        settings = {
-            "listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "",
-            "auth_type": server.auth, "auth_file": f"{self.directory}/users", "pool_mode": mode,
-            "default_pool_size": servers, "max_client_conn": 10000, "log_connections": 0,
-            "log_disconnections": 0, "logfile": f"{self.directory}/log"}
-        lines = ["[databases]", f"* = host=127.0.0.1 port={server.port}", "[pgbouncer]",
-                 *(f"{name} = {value}" for name, value in settings.items())]
-        self._write("conf", "\n".join(lines) + "\n")
-        with server.connect_locally() as truth:  # its own verifier: the same one logs in to the server
-            secret = truth.execute(
-                "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'").fetchone()[0]
-        self._write("users", f'"postgres" "{secret or ""}"\n')
-        identity = {}
-        if os.geteuid() == 0:
-            user = pwd.getpwnam("postgres")
-            identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-            for path in (self.directory, *glob.glob(self.directory + "/*")):
-                os.chown(path, user.pw_uid, user.pw_gid)
-        self.process = subprocess.Popen(
-            ["/usr/sbin/pgbouncer", "-q", f"{self.directory}/conf"], cwd="/",
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **identity)
-        atexit.register(self.stop)
-        harness.wait_until(self._answers, what="PgBouncer to answer", every=0.1)
-
-    def _write(self, name, text):
-        pathlib.Path(self.directory, name).write_text(text)
-
-    def _answers(self):
-        if self.process.poll() is not None:
-            raise SystemExit("PgBouncer ended:\n"
-                             + pathlib.Path(self.directory, "log").read_text()[-2000:])
-        with contextlib.suppress(OSError, wire.ServerError, wire.ConnectionClosed):
-            wire.Wire.login(self.port, password=PASSWORD).close()
-            return True
-        return False
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
 def start_ways(server, options):
     """Every way to the server, by name; what is not the server is to be stopped."""
     servers = str(options.servers)
     sidecar = ("--default-pool-size", servers, "--sole-writer")
     return {
         "direct": server,
-        "PgBouncer, session": PgBouncer(server, "session", servers),
-        "PgBouncer, transaction": PgBouncer(server, "transaction", servers),
+        "PgBouncer, session": peers.PgBouncer(server, "session", servers),
+        "PgBouncer, transaction": peers.PgBouncer(server, "transaction", servers),
         "pgsidecar, cache off": harness.Proxy(server, *sidecar, "--cache", "off")
                                        .wait_for_catalog(),
         "pgsidecar, cache on": harness.Proxy(server, *sidecar).wait_for_catalog(),
@@ -384,7 +332,7 @@ def measure_storm(options):
     servers = str(options.servers)
     ways = {
         "direct": server,
-        "PgBouncer, transaction": PgBouncer(server, "transaction", servers),
+        "PgBouncer, transaction": peers.PgBouncer(server, "transaction", servers),
         "pgsidecar, passthrough": harness.Proxy(server, "--default-pool-size", servers)
                                          .wait_for_catalog(),
         "pgsidecar, scram": harness.Proxy(server, "--default-pool-size", servers, "--auth-type",
