@@ -64,7 +64,7 @@ void Session::TakeSnapshotOnServer() {
   RunForUs("SELECT WHERE false");
 }
 
-// A statement without rows, on the unnamed statement and portal.
+// On the unnamed statement and portal. The client hears nothing of it, but for an error.
 void Session::RunForUs(std::string_view sql) {
   OpenBatch();
   server_->unnamed_client = 0;
