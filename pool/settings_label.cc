@@ -98,10 +98,13 @@ bool CanBecome(const SharedLabel& held, const SharedLabel& wanted) {
                        return !IsCustomSetting(setting.first) || to.contains(setting.first);
                      }) &&
          // The statement that sets a value is read under the encoding that is still in force.
-         (keeps_encoding || SameLabel(held, wanted) ||
-          std::all_of(to.begin(), to.end(), [](const auto& setting) {
-            return !setting.second || IsAscii(*setting.second);
-          }));
+         (keeps_encoding || SameLabel(held, wanted) || IsAsciiLabel(wanted));
+}
+
+bool IsAsciiLabel(const SharedLabel& label) {
+  return std::all_of(Values(label).begin(), Values(label).end(), [](const auto& setting) {
+    return !setting.second || IsAscii(*setting.second);
+  });
 }
 
 bool HoldsCustom(const SharedLabel& held) {

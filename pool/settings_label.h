@@ -31,6 +31,8 @@ bool SameLabel(const SharedLabel& a, const SharedLabel& b);
 
 // Whether a connection that holds `held` can be made to hold `wanted`.
 bool CanBecome(const SharedLabel& held, const SharedLabel& wanted);
+// Whether its values are the same bytes in every client encoding.
+bool IsAsciiLabel(const SharedLabel& label);
 // Whether it holds settings that a session without any must not find.
 bool HoldsCustom(const SharedLabel& held);
 

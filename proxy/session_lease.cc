@@ -4,10 +4,8 @@
 // server ignores the request as well, also a simple Query (PostgreSQL: postgres.c,
 // ignore_till_sync); and in a transaction of its own, so that the request is not part of it.
 
-#include <algorithm>
 #include <utility>
 
-#include "base/text.h"
 #include "proxy/session.h"
 
 namespace pgsidecar::proxy {
@@ -27,12 +25,6 @@ void AppendQuoted(std::string& to, std::string_view text) {
     to += c;
   }
   to += '\'';
-}
-
-bool IsAsciiLabel(const pool::SharedLabel& label) {
-  return label == nullptr || std::all_of(label->begin(), label->end(), [](const auto& setting) {
-           return !setting.second || IsAscii(*setting.second);
-         });
 }
 
 const sql::StatementInfo& Nothing() {
@@ -146,7 +138,7 @@ void Session::NotePrepared(const sql::StatementInfo& statement, const Followed& 
   // Under which settings is not said by a label if they are the transaction's; and its values may
   // have to be read under another encoding than label_ was.
   UpdateLabel();
-  if (bypass_.empty() && !settings_changed_.in_transaction() && IsAsciiLabel(label_) &&
+  if (bypass_.empty() && !settings_changed_.in_transaction() && pool::IsAsciiLabel(label_) &&
       bytes <= kMaxSqlStatementBytes) {
     made.text = followed.prepare;
     made.label = label_;

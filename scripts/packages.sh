@@ -15,9 +15,9 @@ run_packages=(postgresql util-linux)
 bench_packages=(python3 python3-psycopg)
 orm_packages=("${bench_packages[@]}" python3-django python3-psycopg2 ruby-activerecord ruby-pg)
 # PostgreSQL's own suites are fetched as its source package, and a part of them compiled.
-conformance_packages=(python3 python3-psycopg dpkg-dev gcc libc6-dev bzip2)
+conformance_packages=("${bench_packages[@]}" dpkg-dev gcc libc6-dev bzip2)
 test_packages=(
-  "${bench_packages[@]}" "${conformance_packages[@]}" python3-asyncpg python3-yaml openssl
+  "${conformance_packages[@]}" python3-asyncpg python3-yaml openssl
   libpostgresql-jdbc-java openjdk-17-jdk-headless
 )
 

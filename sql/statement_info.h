@@ -171,7 +171,7 @@ struct StatementInfo {
   std::string name;  // PREPARE, EXECUTE, DEALLOCATE ("" = ALL), cursor, LISTEN/UNLISTEN channel (""
                      // = *), savepoint, prepared transaction; of kBegin its command tag
   std::optional<std::string> body;  // kDo in LANGUAGE plpgsql
-  // kPrepare: what EXECUTE will run, without its rows, whose values are another text's as well.
+  // kPrepare: what EXECUTE will run, without its rows, whose values EXECUTE gives.
   std::shared_ptr<const StatementInfo> prepared;
   bool with_hold = false;  // DECLARE ... WITH HOLD
   bool ordered = false;    // kSelect: the outermost query has an ORDER BY

@@ -142,6 +142,40 @@ class Settings(Pooled):
         self.assertNotEqual(seen, "app")
 
 
+class OneConnection(Pooled):
+    """Each statement finds the settings of the session before it."""
+
+    FLAGS = ("--sole-writer", "--default-pool-size", "1")
+
+    def test_what_the_server_holds_to_be_no_news_is_news_to_the_client(self):
+        """It reports what has changed since its last report, which was to another session."""
+        first, second = self.client(), self.client()
+        first.execute("SET TimeZone = 'Asia/Tokyo'")
+        second.execute("SET TimeZone = 'Europe/Paris'")
+        first.execute("SET TimeZone = 'Europe/Paris'")
+        self.assertEqual(first.info.parameter_status("TimeZone"), "Europe/Paris")
+        second.execute("RESET TimeZone")
+        self.assertEqual(second.info.parameter_status("TimeZone"), "UTC")
+        self.assertEqual(first.execute("SHOW TimeZone").fetchone(), ("Europe/Paris",))
+        self.assertEqual(first.info.parameter_status("TimeZone"), "Europe/Paris")
+
+    def test_settings_that_cannot_be_set_again_end_the_client_alone(self):
+        self.truth.execute("CREATE ROLE lent; GRANT lent TO app; GRANT SELECT, INSERT ON t TO lent")
+        borrower, other = self.client(user="app"), self.client(user="app")
+        borrower.execute("SET ROLE lent")
+        self.assertEqual(self.value(other, "SELECT current_user::text"), "app")
+        pid = self.pid(other)
+        self.truth.execute("REVOKE lent FROM app")
+        count = self.truth.execute("SELECT count(*) FROM t").fetchone()
+        with self.assertRaises(psycopg.Error) as refused:
+            borrower.execute("INSERT INTO t (a) VALUES (99)")
+        self.assertIn("lent", str(refused.exception))
+        self.assertTrue(borrower.closed)
+        self.assertEqual(self.truth.execute("SELECT count(*) FROM t").fetchone(), count)
+        self.assertEqual(self.value(other, "SELECT current_user::text"), "app")
+        self.assertEqual(self.pid(other), pid)
+
+
 class Pins(Pooled):
     def ends(self, make, end, reason):
         client = self.client()
