@@ -24,6 +24,8 @@ Error MissingStatement(std::string_view name) {
   return {"26000", "prepared statement \"" + std::string(name) + "\" does not exist", "", ""};
 }
 
+Error ChangedResult() { return {"0A000", "cached plan must not change result type", "", ""}; }
+
 std::shared_ptr<const PreparedStatement> PreparedRegistry::Intern(
     std::string_view sql, const std::vector<uint32_t>& parameter_types) {
   const uint64_t hash = HashOf(sql, parameter_types);

@@ -34,6 +34,7 @@ struct Description {
   uint64_t whole = 0;   // 0: not known
   uint64_t result = 0;  // without the tables that columns are of: what PostgreSQL holds to be the
                         // same type of result (equalTupleDescs)
+  bool has_result = false;  // it returns rows
 };
 
 // Of every name that the proxy gives to a statement on the server.
@@ -44,6 +45,8 @@ inline constexpr std::string_view kNoStatement = "pgs_none";
 
 // What the server says where a statement does not exist (PostgreSQL: prepare.c, postgres.c).
 Error MissingStatement(std::string_view name);
+// And where planning it anew gives other columns (PostgreSQL: plancache.c).
+Error ChangedResult();
 
 // Interns statements; holds only those that somebody else still holds.
 class PreparedRegistry {

@@ -114,10 +114,12 @@ struct ClientStatement {
   std::shared_ptr<const pool::PreparedStatement> prepared;
   std::shared_ptr<StatementRecord> record;  // null for a statement answered here
   pool::Description description;            // the first that the server gave
-  uint64_t described_under = 0;             // Session::names_id_ of then
-  uint64_t catalog_version = 0;             // of when it was parsed
-  std::vector<sql::Literal> literals;       // of its text, if the record is a template's
-  std::string local_sql;                    // for one that is answered here
+  std::vector<uint32_t> described_parameters;
+  uint64_t described_under = 0;        // Session::names_id_ of then
+  bool changed = false;                // where it was prepared last it was found to be another
+  uint64_t catalog_version = 0;        // of when it was parsed
+  std::vector<sql::Literal> literals;  // of its text, if the record is a template's
+  std::string local_sql;               // for one that is answered here
   bool local() const { return record == nullptr; }
 };
 
@@ -279,7 +281,7 @@ class Session {
     // Of the client's statement; empty where the server has the same name. Of a replay: that which
     // is being made again.
     std::string name{};
-    std::shared_ptr<ClientStatement> statement{};  // for kParse, kDescribeStatement
+    std::shared_ptr<ClientStatement> statement{};  // for kParse, kBind, kDescribeStatement
     std::shared_ptr<ClientStatement> previous{};   // what `name` meant before, restored on error
     std::unique_ptr<Error> error{};                // for kForcedError
     std::shared_ptr<Followed> followed{};          // for kQuery, kExecute
@@ -409,7 +411,9 @@ class Session {
   void PrepareMissing();
   bool HoldsOnServer(std::string_view name, const ClientStatement& statement) const;
   void PrepareInPlace(std::string_view name, const std::shared_ptr<ClientStatement>& statement);
-  bool HoldsAsDescribed(const ClientStatement& statement) const;
+  bool IsAsTold(const ClientStatement& statement, const pool::Description& now) const;
+  bool CanTakeBack() const;
+  static bool MayHaveChanged(const ClientStatement& statement);
   void EndBatchOnServer();
   void AdoptNames();
   void PutNamesOnServer();
@@ -454,6 +458,8 @@ class Session {
   void OnCopyIn();
   void MergeOldestBatch();
   void Pass(const pgwire::Piece& piece);
+  void RefuseChanged();
+  void FailTransaction();
   void SkipToSync();
   void Restore(const Expected& skipped);
   void EndFill(Batch& batch, TimePoint now);
@@ -485,7 +491,9 @@ class Session {
   void RollBackReplay();
   // Nothing more is sent then, but for what the server skips.
   bool AheadUnanswered() const {
-    return (begin_unanswered_ || replay_unanswered_ > 0 || replay_broken_) && !server_skips_;
+    const bool in_doubt = refused_ || (in_doubt_ && !expected_.empty());
+    return (begin_unanswered_ || replay_unanswered_ > 0 || replay_broken_ || in_doubt) &&
+           !server_skips_;
   }
   void NotePrepared(const sql::StatementInfo& statement, const Followed& followed);
   bool CanPrepareAgain(std::string_view names) const;
@@ -601,6 +609,7 @@ class Session {
   bool server_said_fatal_ = false;
   bool told_half_ = false;         // the client has had part of a message of the server's
   pool::Description description_;  // of the statement that is being described
+  std::vector<uint32_t> described_parameters_;  // the same
 
   // What the session holds.
   std::unordered_map<std::string, std::shared_ptr<ClientStatement>> statements_;
@@ -672,6 +681,10 @@ class Session {
   bool replay_owed_ = false;         // the connection does not hold the session's settings or names
   size_t replay_unanswered_ = 0;     // of expected_, at the front; as for begin_unanswered_
   bool replay_broken_ = false;       // it has failed, and has not been rolled back
+  // Of what is unanswered, something runs a statement that may turn out to be another than the
+  // client was told.
+  bool in_doubt_ = false;
+  bool refused_ = false;             // it has: what was sent behind it must come to nothing
   bool sync_due_ = false;            // the client is told what differs behind the next batch
   bool hit_in_transaction_ = false;  // the server does not know that a query has been answered
   bool phantom_portal_ = false;      // the unnamed portal was bound and run here, not on the server

@@ -17,6 +17,12 @@ namespace frontend = pgwire::frontend_type;
 
 namespace {
 
+// INSERT, UPDATE, DELETE, MERGE.
+bool IsDml(sql::StatementKind kind) {
+  return kind == sql::StatementKind::kInsert || kind == sql::StatementKind::kUpdate ||
+         kind == sql::StatementKind::kDelete || kind == sql::StatementKind::kMerge;
+}
+
 // Whether the fill's stamps are of these counters. Those of an earlier plan may be others.
 bool DependsOn(const cache::Fill& fill, const std::vector<cache::CounterIndex>& counters) {
   const auto stamps = fill.stamps();
@@ -34,6 +40,7 @@ void Session::Forward(TimePoint now) {
     wait_since_ = now;
     return Act(Action::kLease);
   }
+  if (expected_.empty()) in_doubt_ = false;
   if (PrepareSequences()) {
     wait_ = Wait::kReplay;
     return;
@@ -75,8 +82,10 @@ void Session::FlushOpenBatch() {
   server_->out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, frontend::kFlush); });
 }
 
-// Statements that the request names and the server connection does not hold are prepared there
-// ahead of it, described, and awaited. Returns true if there is something to await.
+// What has to be there before the request can be sent: the client's own names, and statements that
+// the connection does not hold and of which only the server's description tells whether they may
+// still be run. Everything else is prepared within the request (PrepareInPlace). Returns true if
+// there is something to await.
 bool Session::Replay() {
   if (server_skips_ || replayed_) return false;  // what had to make room since is prepared in place
   const size_t before = expected_.size();
@@ -85,15 +94,41 @@ bool Session::Replay() {
       status_ != pgwire::TransactionStatus::kFailed) {
     AdoptNames();
   }
-  // In a failed transaction what comes ahead in the request may have to be its end
-  // (PrepareInPlace).
-  if (request_.kind == Request::Kind::kExtended && status_ != pgwire::TransactionStatus::kFailed) {
+  // In a failed transaction what comes ahead in the request may have to be its end.
+  if (request_.kind == Request::Kind::kExtended && status_ != pgwire::TransactionStatus::kFailed &&
+      !CanTakeBack()) {
     PrepareMissing();
   }
-  if (expected_.size() == before) return false;
+  const bool names_in_doubt = own_names_ && replay_unanswered_ > 0 &&
+                              request_.kind == Request::Kind::kExtended && !CanTakeBack();
+  if (expected_.size() == before && !names_in_doubt) return false;
   replayed_ = true;
   FlushOpenBatch();
   return true;
+}
+
+// Whether nothing is left of what the request does if it is answered by an error after all: it
+// only reads, or it is part of a transaction that can be failed.
+bool Session::CanTakeBack() const {
+  const Plan& plan = decision_.plan;
+  const auto is_query = [](const sql::StatementInfo& statement) {
+    return statement.kind == sql::StatementKind::kSelect || IsDml(statement.kind);
+  };
+  for (const auto& record : decision_.records) {
+    const auto& statements = record->info().statements;
+    if (!std::all_of(statements.begin(), statements.end(), is_query)) return false;
+  }
+  if (decision_.unknown || plan.pin != catalog::Pin::kNone) return false;
+  const bool in_block = status_ == pgwire::TransactionStatus::kInTransaction && Quiet();
+  return in_block || (plan.refusal == catalog::Refusal::kNone && !plan.writes);
+}
+
+// Whether a statement that is prepared again may turn out to be another than the client was told.
+// Without a result it cannot: its parameters are given the types that they had.
+bool Session::MayHaveChanged(const ClientStatement& statement) {
+  if (statement.description.whole == 0) return false;
+  const auto& statements = statement.record->info().statements;
+  return statement.description.has_result || statements.size() != 1 || !IsDml(statements[0].kind);
 }
 
 void Session::PrepareMissing() {
@@ -115,44 +150,46 @@ void Session::PrepareMissing() {
     }
     if (!parsed.contains(name)) missing.emplace_back(name);
   }
+  const auto has_changed = [this](const std::string& name) {
+    const auto statement = FindStatement(name);
+    return statement != nullptr && !statement->local() && !HoldsOnServer(name, *statement) &&
+           MayHaveChanged(*statement);
+  };
+  if (std::none_of(missing.begin(), missing.end(), has_changed)) return;
   for (const std::string& name : missing) {
     const auto statement = FindStatement(name);
-    if (statement == nullptr || statement->local()) continue;
-    // What was prepared there under other names may fit once it is prepared anew.
-    const bool fits = name.empty() || own_names_ || replayed_ || HoldsAsDescribed(*statement);
-    if (fits && HoldsOnServer(name, *statement)) {
-      server_->TouchStatement(statement->prepared->id);
-      continue;
-    }
-    ++shared_.statistics->replays;
-    PrepareOnServer(name, statement);
+    if (statement != nullptr && !statement->local()) PrepareInPlace(name, statement);
   }
 }
 
+// As the client was told. What was prepared there under other names, or before DDL, may be so once
+// it is prepared anew.
 bool Session::HoldsOnServer(std::string_view name, const ClientStatement& statement) const {
   const pool::StatementId id = statement.prepared->id;
-  return name.empty() ? server_->unnamed_client == id_ && server_->unnamed_statement == id
-                      : own_names_ || server_->FindStatement(id) != nullptr;
+  if (name.empty()) return server_->unnamed_client == id_ && server_->unnamed_statement == id;
+  if (own_names_) return true;
+  const pool::ServerConnection::Held* held = server_->FindStatement(id);
+  return held != nullptr && IsAsTold(statement, held->description);
 }
 
-// Right ahead of the message that names it, where it has not been there before the request or has
-// had to make room within it: the server refuses it for the reason and at the place that it would
-// refuse the message.
+// Right ahead of the message that names it, unless it is there: the server refuses it for the
+// reason and at the place that it would refuse the message.
 void Session::PrepareInPlace(std::string_view name,
                              const std::shared_ptr<ClientStatement>& statement) {
-  if (HoldsOnServer(name, *statement)) return;
+  if (HoldsOnServer(name, *statement)) {
+    statement->changed = false;
+    return server_->TouchStatement(statement->prepared->id);
+  }
   ++shared_.statistics->replays;
   PrepareOnServer(name, statement);
 }
 
-// Whether the statement there is what the client has been told. Under the names of then it must be
-// of the same tables; under others PostgreSQL looks them up anew and minds the types only.
-bool Session::HoldsAsDescribed(const ClientStatement& statement) const {
-  const pool::ServerConnection::Held* held = server_->FindStatement(statement.prepared->id);
-  if (held == nullptr) return false;
+// Under the names of then it must be of the same tables; under others PostgreSQL looks them up anew
+// and minds the types only.
+bool Session::IsAsTold(const ClientStatement& statement, const pool::Description& now) const {
   const pool::Description& told = statement.description;
-  return told.whole == 0 || held->description.whole == 0 || told.whole == held->description.whole ||
-         (statement.described_under != names_id_ && told.result == held->description.result);
+  return told.whole == 0 || now.whole == 0 || told.whole == now.whole ||
+         (statement.described_under != names_id_ && told.result == now.result);
 }
 
 // From here on the session's statements stand on its server connection under the client's own
@@ -203,10 +240,14 @@ void Session::PrepareOnServer(std::string_view name,
     MakeRoomForStatement();
     CloseForUs(server_name);
   }
+  // As PostgreSQL does when it plans again: the parameters stay what they were (plancache.c).
+  const auto& types = statement->description.whole == 0 ? prepared.parameter_types
+                                                        : statement->described_parameters;
   server_->out.Emit([&](std::string& to) {
-    pgwire::Parse{server_name, prepared.sql, prepared.parameter_types}.Encode(to);
+    pgwire::Parse{server_name, prepared.sql, types}.Encode(to);
   });
   Expect(Reply::kParse, true);
+  in_doubt_ |= MayHaveChanged(*statement);
   if (name.empty()) {
     server_->unnamed_client = id_;
     server_->unnamed_statement = prepared.id;
@@ -443,20 +484,16 @@ void Session::ForwardBind(const Request::Message& message) {
   local_portal_.clear();
   const auto statement = FindStatement(names.statement);
   FollowBind(names.portal, statement, message);
-  if (own_names_ || server_skips_) {
-    ForwardRaw(message);
-    return Expect(Reply::kBind);
-  }
-  if (statement == nullptr || statement->local()) return ForwardMissing(message, names.statement);
-  PrepareInPlace(names.statement, statement);
-  if (names.statement.empty()) {
-    ForwardRaw(message);
-    return Expect(Reply::kBind);
-  }
-  if (server_->FindStatement(statement->prepared->id) != nullptr && !HoldsAsDescribed(*statement)) {
-    return ForceError({"0A000", "cached plan must not change result type", "", ""});
+  if (server_skips_) return ForwardRaw(message);
+  const bool missing = statement == nullptr || statement->local();
+  if (missing && !own_names_) return ForwardMissing(message, names.statement);
+  if (!missing) {
+    if ((replayed_ || own_names_) && statement->changed) return ForceError(pool::ChangedResult());
+    if (!own_names_) PrepareInPlace(names.statement, statement);
   }
   Expect(Reply::kBind);
+  expected_.back().statement = statement;
+  if (own_names_ || names.statement.empty()) return ForwardRaw(message);
   expected_.back().name = names.statement;
   const std::string& server_name = statement->prepared->server_name;
   const char* header = request_.bytes.data() + message.offset;
@@ -479,9 +516,13 @@ void Session::ForwardDescribe(const Request::Message& message) {
     return Expect(Reply::kDescribePortal);
   }
   const auto statement = FindStatement(describe.name);
+  const bool missing = statement == nullptr || statement->local();
+  if (!missing && (replayed_ || own_names_) && statement->changed) {
+    return ForceError(pool::ChangedResult());
+  }
   if (own_names_ || server_skips_) {
     ForwardRaw(message);
-  } else if (statement == nullptr || statement->local()) {
+  } else if (missing) {
     return ForwardMissing(message, describe.name);
   } else {
     PrepareInPlace(describe.name, statement);

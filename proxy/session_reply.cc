@@ -120,10 +120,49 @@ bool Session::Answered(Reply kind, const pgwire::Piece& piece) {
     Desynchronized(piece.type);
     return false;
   }
-  if (!expected_.front().own) Pass(piece);
+  const Expected& answered = expected_.front();
+  const bool changed =
+      kind == Reply::kBind && answered.statement != nullptr && answered.statement->changed;
+  if (changed && !answered.own) {
+    RefuseChanged();
+  } else if (!answered.own) {
+    Pass(piece);
+  }
   expected_.pop_front();
   if (replay_unanswered_ > 0) --replay_unanswered_;
   return true;
+}
+
+// The statement that is bound or described is not any more what the client was told. What has been
+// sent behind it runs all the same: its answers are not the client's, and what it does is undone.
+void Session::RefuseChanged() {
+  if (state_ != SessionState::kDraining) SendError(pool::ChangedResult());
+  const auto end = std::find_if(expected_.begin(), expected_.end(),
+                                [](const Expected& e) { return e.kind == Reply::kSync; });
+  for (auto it = end; it != expected_.begin();) {
+    --it;
+    if (it->own) continue;
+    // For the client it has not happened.
+    if (it->kind == Reply::kParse) {
+      SetStatement(it->name, it->name.empty() ? nullptr : it->previous);
+    } else if (it->kind == Reply::kClose && !it->name.empty()) {
+      SetStatement(it->name, it->previous);
+    }
+    it->own = true;
+  }
+  batches_.front().fill.reset();
+  SkipVerify(batches_.front().verified);
+  LandFlight(batches_.front());
+  refused_ = true;
+  if (end == expected_.end()) FailTransaction();
+}
+
+// An error at this place of the conversation of which the client is not told.
+void Session::FailTransaction() {
+  OpenBatch();
+  ForceError({});
+  expected_.back().own = true;
+  FlushOpenBatch();
 }
 
 // The server answers something that was not asked: nothing is known of this connection any more.
@@ -199,11 +238,23 @@ bool Session::OnDescription(const pgwire::Piece& piece) {
   }
   Expected& expected = expected_.front();
   if (piece.type == backend::kParameterDescription) {
+    const auto parameters = pgwire::ParameterDescription::Decode(piece.body());
+    if (!parameters.ok()) {
+      Fatal(parameters.error());
+      return false;
+    }
+    described_parameters_ = parameters->types;
+    description_ = {};
     description_.whole = description_.result = Hash64(piece.bytes, 1);
-    if (!expected.own) Pass(piece);
+    if (!expected.own && expected.statement != nullptr && expected.statement->changed) {
+      RefuseChanged();
+    } else if (!expected.own) {
+      Pass(piece);
+    }
     return true;
   }
   description_.whole = Hash64(piece.bytes, description_.whole) | 1;  // 0 says: not known
+  description_.has_result = piece.type == backend::kRowDescription;
   if (piece.type == backend::kRowDescription && piece.first && piece.last) {
     const auto result = pgwire::RowDescription::Decode(piece.body());
     if (result.ok()) description_.result = HashOfTypes(*result, description_.result);
@@ -211,8 +262,10 @@ bool Session::OnDescription(const pgwire::Piece& piece) {
     description_.result = description_.whole;
   }
   if (const auto& statement = expected.statement; statement != nullptr && !statement->local()) {
+    statement->changed = !IsAsTold(*statement, description_);
     if (statement->description.whole == 0) {
       statement->description = description_;
+      statement->described_parameters = std::move(described_parameters_);
       statement->described_under = names_id_;
     }
     if (server_->FindStatement(statement->prepared->id) != nullptr) {
@@ -311,7 +364,9 @@ void Session::OnErrorResponse(const pgwire::Piece& piece) {
     server_said_fatal_ = true;
     return Pass(piece);
   }
-  if (!expected_.empty() && expected_.front().kind == Reply::kForcedError) {
+  if (refused_ && !expected_.empty() && expected_.front().own) {
+    // The client has had its error.
+  } else if (!expected_.empty() && expected_.front().kind == Reply::kForcedError) {
     if (state_ != SessionState::kDraining) SendError(*expected_.front().error);
   } else {
     PassError(piece, *fields);
@@ -446,6 +501,12 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     RollBackReplay();
     return true;
   }
+  if (refused_ && status_ == pgwire::TransactionStatus::kInTransaction) {
+    FailTransaction();
+    EndBatchOnServer();
+    return true;
+  }
+  refused_ = false;
   Pass(piece);
   if (pool_mode_ == pool::PoolMode::kStatement && !idle && !begin_owed_ && batches_.empty()) {
     Fatal(BlockInStatementMode());  // begun by what could not be read

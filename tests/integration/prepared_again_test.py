@@ -8,6 +8,7 @@ from harness import ServerCase
 SETUP = """
 CREATE SCHEMA alike CREATE TABLE item (a int);
 CREATE SCHEMA unlike CREATE TABLE item (a text, b text);
+CREATE SCHEMA real CREATE TABLE item (a real);
 CREATE TABLE item (a int);
 INSERT INTO item VALUES (1);
 INSERT INTO alike.item VALUES (2);
@@ -19,10 +20,10 @@ RUN = (w.bind(name="s"), w.describe(), w.execute(), w.SYNC)
 class PreparedAgainTest(ServerCase):
     SETUP = SETUP
 
-    def prepared(self):
+    def prepared(self, sql="SELECT * FROM item"):
         """A session that has prepared a statement on a server connection which it does not get again."""
         client, other = self.wire(), self.wire()
-        client.send(w.parse("SELECT * FROM item", "s"), w.SYNC)
+        client.send(w.parse(sql, "s"), w.SYNC)
         client.read_until_ready()
         other.query("BEGIN")
         other.query("INSERT INTO item SELECT 1 WHERE false")
@@ -53,6 +54,73 @@ class PreparedAgainTest(ServerCase):
         self.assertEqual(self.run_it(client), [["2"]])
         client.query("SET search_path = unlike")
         self.assertEqual(self.run_it(client), "0A000")
+
+    def test_what_a_refused_statement_has_done_is_undone(self):
+        """It runs before it is known that it is another than the client was told."""
+        for sql in ("SELECT * FROM item", "INSERT INTO item SELECT * FROM item RETURNING *"):
+            client = self.prepared(sql)
+            client.query("SET search_path = unlike")
+            before = client.query("SELECT count(*) FROM unlike.item")
+            client.query("BEGIN")
+            self.assertEqual(self.run_it(client), "0A000", sql)
+            with self.assertRaises(w.ServerError) as failed:
+                client.query("SELECT 1")
+            self.assertEqual(failed.exception.sqlstate, "25P02", sql)
+            client.send(w.query("COMMIT"))
+            self.assertIn((b"C", b"ROLLBACK\0"), client.read_until_ready(), sql)
+            self.assertEqual(self.run_it(client), "0A000", sql)  # in no transaction
+            self.assertEqual(client.query("SELECT count(*) FROM unlike.item"), before, sql)
+
+    def test_what_stands_behind_a_refused_statement_does_not_happen(self):
+        client = self.prepared()
+        client.send(w.parse("INSERT INTO item VALUES (7)", "i"), w.SYNC)
+        client.read_until_ready()
+        client.query("SET search_path = unlike, public")
+        client.query("BEGIN")
+        behind = (w.bind(name="s"), w.execute(), w.parse("SELECT 1", "later"), w.bind(name="i"),
+                  w.execute(), w.close(b"S", "i"), w.SYNC)
+        client.send(*behind, w.query("SELECT 2"), w.query("ROLLBACK"))
+        messages = client.read_until_ready()
+        self.assertEqual(w.kinds(messages), "EZ")
+        self.assertEqual(messages[-1][1], b"E")
+        self.assertEqual(w.kinds(client.read_until_ready()), "EZ")
+        self.assertEqual(client.read_until_ready()[-1], (b"Z", b"I"))
+        self.assertEqual(client.query("SELECT count(*) FROM public.item WHERE a = 7"),
+                         client.query("SELECT count(*) FROM public.item WHERE false"))
+        client.send(w.bind(name="i"), w.SYNC)  # it has not been closed
+        self.assertEqual(w.kinds(client.read_until_ready()), "2Z")
+        client.send(w.bind(name="later"), w.SYNC)  # and this not prepared
+        with self.assertRaises(w.ServerError) as missing:
+            client.rows(client.read_until_ready())
+        self.assertEqual(missing.exception.sqlstate, "26000")
+
+    def test_a_flush_behind_it(self):
+        client = self.prepared()
+        client.query("SET search_path = unlike")
+        client.query("BEGIN")
+        client.send(w.bind(name="s"), w.execute(), w.FLUSH)
+        self.assertEqual(client.read_message()[0], b"E")
+        client.send(w.parse("SELECT 1"), w.bind(), w.execute(), w.SYNC)
+        self.assertEqual(client.read_until_ready(), [(b"Z", b"E")])
+        client.query("ROLLBACK")
+
+    def test_it_is_described(self):
+        client = self.prepared()
+        client.query("SET search_path = unlike")
+        client.send(w.describe(b"S", "s"), w.SYNC)
+        with self.assertRaises(w.ServerError) as refused:
+            client.rows(client.read_until_ready())
+        self.assertEqual(refused.exception.sqlstate, "0A000")
+
+    def test_parameters_keep_their_types(self):
+        """As where PostgreSQL plans again: they were inferred once."""
+        client = self.prepared("INSERT INTO item VALUES ($1)")
+        client.query("SET search_path = real")
+        value = (7).to_bytes(4, "big")  # of an integer; the column is a real
+        for _ in range(2):
+            client.send(w.bind([value], name="s", formats=[1]), w.execute(), w.SYNC)
+            self.assertEqual(w.kinds(client.read_until_ready()), "2CZ")
+        self.assertEqual(client.query("SELECT a FROM real.item"), [["7"], ["7"]])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // Requests behind one another: Flush in place of Sync, errors in the middle, names of statements
 // across connections, messages larger than is held.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/proxy/world.h"
@@ -165,6 +166,35 @@ TEST_F(PipelineTest, AClientThatVanishesWhileItsNamesAreAdoptedTakesTheConnectio
   world_.Run();
   EXPECT_EQ(Get(other.Run("s", {"1", "1"})), "E:26000 Z:I");
   EXPECT_EQ(world_.database.balances[1], 0);
+}
+
+// What it takes to run a statement elsewhere goes in the write of the request.
+TEST_F(PipelineTest, WhatIsPreparedAgainIsNotWaitedFor) {
+  for (const char* sql : {kRead, kUpdateFirst}) {
+    World world{World::DefaultConfig()};
+    FakeClient& client = world.LoggedIn();
+    world.LoggedIn();  // so that there is a connection where it has prepared nothing
+    client.Parse("s", sql).Sync().Query("BEGIN").Query(
+        "UPDATE branches SET bbalance = 1 WHERE bid = 2");
+    world.Run();
+    const ServerId home = world.ServerOf(client);
+    client.Query("COMMIT");
+    world.Run();
+    world.Kill(home);
+    world.Run();
+    client.Take();
+    for (auto& [id, server] : world.servers) server.held = true;
+    client.Run("s", {"4"});
+    world.Run();
+    ASSERT_NE(world.ServerOf(client), 0u);
+    const std::string sent = world.At(world.ServerOf(client)).to_backend;
+    EXPECT_THAT(sent, testing::HasSubstr(sql));
+    EXPECT_TRUE(sent.ends_with(std::string_view("S\0\0\0\4", 5))) << sql;
+    EXPECT_EQ(world.hub->statistics().replays, 1u);
+    for (auto& [id, server] : world.servers) server.held = false;
+    world.Run();
+    EXPECT_THAT(client.Take(), testing::StartsWith("2 ")) << sql;
+  }
 }
 
 TEST_F(PipelineTest, TheRestOfALargeMessageThatWasRefusedIsDropped) {
