@@ -302,7 +302,9 @@ void Hub::OnTick(TimePoint now) {
   for (const ClientId id : ids) {
     if (Session* session = FindSession(id)) {
       session->OnTick(now);
-      if (session->has_actions()) Settle(session, now);
+      const pool::ServerConnection* server = session->server();
+      const bool speaks = server != nullptr && server->out.bytes() > 0;
+      if (speaks || session->has_actions()) Settle(session, now);
     }
   }
 }

@@ -278,6 +278,7 @@ class Hub {
                      TimePoint now);
   void FailWaiters(pool::Pool* pool, const Error& error, TimePoint now);
   void Replace(pool::Pool* pool, bool may_grow, const Error& error, TimePoint now);
+  bool Recall(const pool::Pool& pool, TimePoint now);
   void LeaseAgain(Session* session, TimePoint now);
   void KeepOrphans(Session* session, const pool::ServerConnection& server);
   void SendCancel(pool::ServerConnection* server);

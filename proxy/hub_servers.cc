@@ -157,7 +157,22 @@ void Hub::Lease(Session* session, TimePoint now) {
   if (ServerConnection* server = pool->TakeIdle(wish)) return Offer(server, session, now);
   ++statistics_.waits;
   pool->Enqueue(std::move(wish), now);
+  if (Recall(*pool, now)) return;  // should it not come back: FeedPools
   if (!Grow(pool, now)) ServeWaiters(pool, GoneError(), now);
+}
+
+// Whether a session that need not keep its connection has been found, and told.
+bool Hub::Recall(const pool::Pool& pool, TimePoint now) {
+  if (config_->unknown_code != "audit") return false;
+  for (const auto& [id, server] : servers_) {
+    if (server->pool != &pool || server->state() != ServerState::kLeased) continue;
+    Session* session = FindSession(server->client);
+    if (session == nullptr || !session->MayBeRecalled()) continue;
+    session->OnRecalled(now);
+    Settle(session, now);
+    return true;
+  }
+  return false;
 }
 
 // Waiters get what they can use of the idle connections. One that is of no use to them makes room

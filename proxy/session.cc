@@ -179,16 +179,20 @@ void Session::Close() {
   Act(Action::kClose);
   if (server_ == nullptr) return;
 
-  if (!expected_.empty() || batch_open_ || !batches_.empty()) Act(Action::kCancelServer);
+  const bool at_work = !expected_.empty() || batch_open_ || !batches_.empty();
+  if (at_work && !OnlyOursUnanswered()) {
+    cancel_sent_ = true;
+    Act(Action::kCancelServer);
+  }
   // A Sync of ours would commit what the client has not.
   const bool would_commit = batch_open_ && !server_skips_;
   const bool halfway = dedicated || copy_in_ || server_said_fatal_ || reader_.rest_bytes() > 0 ||
                        !server_->stream.AtBoundary();
-  const bool tied = pin_ != catalog::Pin::kNone && !MayReset();
+  const bool tied = pin_ != catalog::Pin::kNone && !MayReset() && !IsUndecided();
   drop_drained_ = tied || would_commit;
   if (halfway || (drop_drained_ && expected_.empty())) return ReleaseServer(Action::kDropServer);
   // What runs is ended before its connection is: a server does not look for a client that is gone.
-  server_->reset_due = pin_ != catalog::Pin::kNone && !tied;
+  server_->reset_due = pin_ != catalog::Pin::kNone && MayReset();
   state_ = SessionState::kDraining;
   wait_since_ = TimePoint{};
   if (would_commit) {
@@ -224,6 +228,7 @@ void Session::MaybeRelease() {
     return;
   }
   if (state_ == SessionState::kDraining && MayRelease()) {
+    if (idle && audit_due_ && IsUndecided()) return AskAudit();
     if (pin_ != catalog::Pin::kNone && !MayReset()) {
       ReleaseServer(Action::kDropServer);
       state_ = SessionState::kClosed;
@@ -237,7 +242,7 @@ void Session::MaybeRelease() {
   }
   if (state_ != SessionState::kReady) return;
   const bool keeps = pin_ != catalog::Pin::kNone || pool_mode_ == pool::PoolMode::kSession;
-  if (server_idle && audit_due_ && MayRelease()) AskAudit();
+  if (server_idle && audit_due_ && !AuditCanWait(now_) && MayRelease()) AskAudit();
   if (server_idle && !keeps && MayRelease() && !LearnSettings()) ReleaseServer(Action::kRelease);
   const bool waits = wait_ != Wait::kNone || request_pending_;
   if (draining_proxy_ && idle && !waits && (server_ == nullptr || MayRelease())) {
@@ -359,7 +364,10 @@ void Session::OnCancelRequest(TimePoint now) {
   // Answers come in order: what the server is at comes before what waits here. Behind an audit it
   // is at nothing that the client knows of.
   if (!waits_here && wait_ != Wait::kAudit) {
-    if (server_ != nullptr && !expected_.empty()) Act(Action::kCancelServer);
+    if (server_ != nullptr && !expected_.empty()) {
+      cancel_sent_ = true;
+      Act(Action::kCancelServer);
+    }
     return;
   }
   const Error canceled{"57014", "canceling statement due to user request", "", ""};
@@ -401,6 +409,10 @@ void Session::OnTick(TimePoint now) {
     return;
   }
   if (TimesOut(now)) return;
+  if (audit_due_ && IsUndecided()) {
+    now_ = now;
+    MaybeRelease();
+  }
   if (wait_ == Wait::kLease && now - wait_since_ > config.query_wait_timeout) {
     return Fatal({"53300", "timed out while waiting for a server connection",
                   "query_wait_timeout has passed.", ""});

@@ -170,6 +170,8 @@ class Session {
   void OnServerTaken();
   void OnFlightLanded(TimePoint now);
   void OnCancelRequest(TimePoint now);
+  // Others wait for a server connection, and this session MayBeRecalled.
+  void OnRecalled(TimePoint now);
   void OnTick(TimePoint now);
   // The proxy is shutting down: the session ends as soon as nothing is under way.
   void OnDrain(TimePoint now);
@@ -221,6 +223,8 @@ class Session {
   pool::ServerId last_server() const { return last_server_; }
   pool::ServerId sequence_server() const { return sequence_server_; }
   std::string_view bypass() const { return bypass_; }
+  // It holds its server connection only because an audit has been put off.
+  bool MayBeRecalled() const;
   bool busy() const { return !expected_.empty() || wait_ != Wait::kNone; }
   bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }
   TimePoint connected_at() const { return connected_at_; }
@@ -450,6 +454,7 @@ class Session {
   bool Answered(Reply kind, const pgwire::Piece& piece);
   bool OnDescription(const pgwire::Piece& piece);
   bool OnCommandEnd(const pgwire::Piece& piece);
+  void OnIdle();
   bool OnReadyForQuery(const pgwire::Piece& piece, TimePoint now);
   void OnParameterStatus(const pgwire::Piece& piece);
   void OnErrorResponse(const pgwire::Piece& piece);
@@ -524,11 +529,17 @@ class Session {
   void RemovePin();
   void NotePins();
   void AskAudit();
+  bool EndsIdle() const;
   bool MayForgetCode() const;
+  bool IsUndecided() const { return pin_ == catalog::Pin::kFunction && MayForgetCode(); }
+  void NoteUnaudited();
+  void NoteVerdict(bool clean);
+  bool AuditCanWait(TimePoint now) const;
   std::string SettingsKey() const;
   bool LearnSettings();
   void OnCodeAudited(const catalog::AuditAnswer& held);
   bool OnlyOursUnanswered() const;
+  bool ClientIsAnswered() const { return batches_.empty() || OnlyOursUnanswered(); }
   void RunApart(std::string_view sql);
   bool InQueryOfOurs() const;
   bool OnPieceOfOurs(const pgwire::Piece& piece);
@@ -634,6 +645,12 @@ class Session {
   std::string own_row_;             // of the answer to an audit
   // Code that is not understood is all that has ended the session's use of the cache.
   bool only_code_ran_ = false;
+  // What has run since the last audit that may have left something, and since when; whether the
+  // audit behind it may be put off.
+  std::vector<std::shared_ptr<StatementRecord>> unaudited_;
+  TimePoint unaudited_since_{};
+  bool audit_presses_ = false;
+  bool cancel_sent_ = false;             // since the audit that is under way was asked
   std::optional<std::string> learning_;  // SettingsKey() of the audit that is under way
   pool::SharedLabel label_;              // of settings_changed_, outside of a transaction
   pool::ServerId last_server_ = 0;       // that it has held last

@@ -140,7 +140,13 @@ bool Session::WaitForReload(TimePoint now) {
 // A SELECT behind an audit: the cache may have its answer, or take it, once it is known what the
 // session holds.
 bool Session::WaitForAudit() {
-  if (!IsOneSelect() || !OnlyOursUnanswered()) return false;
+  if (!IsOneSelect()) return false;
+  // The cache is worth more than what it saves to put the audit off.
+  const bool at_rest = !in_transaction() && Quiet() && !batch_open_;
+  if (audit_due_ && IsUndecided() && at_rest && decision_.plan.pin != catalog::Pin::kFunction) {
+    AskAudit();
+  }
+  if (!OnlyOursUnanswered()) return false;
   wait_ = Wait::kAudit;
   return true;
 }

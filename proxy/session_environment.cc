@@ -266,7 +266,7 @@ void Session::OnAttemptFailed() {
 void Session::EndBatchOfSettings(bool idle, bool failed) {
   if (idle) EndTransactionOfSettings(!failed);
   if (!settings_changed_.untouched()) UpdateEnvironment();
-  if (!batches_.empty()) return;
+  if (!ClientIsAnswered()) return;
   names_unconfirmed_ = encoding_unconfirmed_ = prepares_unconfirmed_ = false;
   // What is run later than in the batch that bound it, amid others, would be noticed too late.
   for (const auto& [portal, followed] : followed_portals_) {

@@ -60,6 +60,7 @@ void Session::Forward(TimePoint now) {
     return Finish();
   }
   SendToServer();
+  if (audit_due_ && !AuditCanWait(now) && EndsIdle()) AskAudit();
   Finish();
 }
 

@@ -71,6 +71,7 @@ void Session::RemovePin() {
 void Session::NotePins() {
   const Plan& plan = decision_.plan;
   AddPin(plan.pin);
+  if (plan.pin == Pin::kFunction) NoteUnaudited();
   if (plan.may_end_pin && (catalog::IsAskedFor(pin_) || MayForgetCode())) audit_due_ = true;
   temporary_objects_ |= plan.makes_temporary;
   if (!plan.uses_sequence && plan.pin != Pin::kFunction) return;
@@ -86,13 +87,86 @@ void Session::NotePins() {
 // --- audit ---
 
 // Asks the server what of the session's state is still there. The next request may be sent behind
-// it. REQUIRES: nothing is unanswered, and no transaction is open on the server.
+// it. REQUIRES: no transaction is open on the server once it has answered what it has been sent.
 void Session::AskAudit() {
-  audit_due_ = false;
-  const bool of_code = pin_ == Pin::kFunction && MayForgetCode();
+  audit_due_ = cancel_sent_ = false;
+  const bool of_code = IsUndecided();
   if (!of_code && !catalog::IsAskedFor(pin_)) return;
   ++shared_.statistics->audits;
   RunApart(of_code ? catalog::CodeAuditQuery() : catalog::AuditQuery());
+}
+
+// Whether the server will be at rest, and in no transaction, behind the request that has just been
+// sent: an audit can be sent in the same write.
+bool Session::EndsIdle() const {
+  if (batch_open_ || batches_.size() != 1 || request_.rest_bytes > 0 || decision_.unknown ||
+      decision_.forced || server_skips_ || AheadUnanswered()) {
+    return false;
+  }
+  const bool in_block = in_transaction();
+  size_t count = 0;
+  for (const auto& record : decision_.records) {
+    for (const sql::StatementInfo& statement : record->info().statements) {
+      const bool ends = statement.kind == sql::StatementKind::kCommit ||
+                        statement.kind == sql::StatementKind::kRollback;
+      if (in_block && (!ends || statement.transaction_modifiers)) return false;
+      if (!in_block && (sql::IsTransactionControl(statement.kind) ||
+                        statement.kind == sql::StatementKind::kCopyFrom ||
+                        statement.kind == sql::StatementKind::kUnknown)) {
+        return false;
+      }
+      ++count;
+    }
+  }
+  return in_block ? count == 1 : count > 0;
+}
+
+// --- audits that are put off ---
+//
+// A statement behind which several audits in a row have found nothing is likely to leave nothing
+// again. Then the audit is not asked at once: the session keeps its connection until it has to be
+// known what it holds, which is when another session needs one, when this one asks for something
+// that the cache may answer, or when kMostPutOff has passed. So nothing is believed unasked.
+
+namespace {
+
+constexpr size_t kMostUnaudited = 16;
+constexpr Duration kMostPutOff = std::chrono::seconds(1);
+
+}  // namespace
+
+void Session::NoteUnaudited() {
+  if (unaudited_.empty()) unaudited_since_ = now_;
+  audit_presses_ |= decision_.unknown || decision_.records.empty();
+  for (const auto& record : decision_.records) {
+    if (std::find(unaudited_.begin(), unaudited_.end(), record) != unaudited_.end()) continue;
+    audit_presses_ |= unaudited_.size() == kMostUnaudited ||
+                      !record->SeemsClean(database_->catalog_version(), now_);
+    if (unaudited_.size() < kMostUnaudited) unaudited_.push_back(record);
+  }
+}
+
+void Session::NoteVerdict(bool clean) {
+  for (const auto& record : unaudited_) {
+    record->NoteAudit(clean, database_->catalog_version(), now_);
+  }
+  unaudited_.clear();
+  audit_presses_ = false;
+}
+
+bool Session::AuditCanWait(TimePoint now) const {
+  return state_ == SessionState::kReady && IsUndecided() && !audit_presses_ &&
+         now - unaudited_since_ < kMostPutOff;
+}
+
+bool Session::MayBeRecalled() const {
+  return audit_due_ && IsUndecided() && !audit_presses_ && !in_transaction() && MayRelease();
+}
+
+void Session::OnRecalled(TimePoint now) {
+  now_ = now;
+  audit_presses_ = true;
+  MaybeRelease();
 }
 
 bool Session::MayForgetCode() const {
@@ -140,11 +214,12 @@ void Session::OnCodeAudited(const catalog::AuditAnswer& held) {
   if (audit_due_) return;
   UpdateLabel();
   const auto said = database_->settings_said.find(SettingsKey());
-  if (held.AnyHeld() || !held.of_code || own_names_ || said == database_->settings_said.end() ||
-      said->second != held.of_code->settings ||
-      held.of_code->protocol_statements != server_->statements().size()) {
-    return;
-  }
+  const bool clean = !held.AnyHeld() && held.of_code && !own_names_ &&
+                     said != database_->settings_said.end() &&
+                     said->second == held.of_code->settings &&
+                     held.of_code->protocol_statements == server_->statements().size();
+  NoteVerdict(clean);
+  if (!clean) return;
   only_code_ran_ = temporary_objects_ = false;
   bypass_ = {};
   names_known_ = true;
@@ -189,7 +264,10 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
         Fatal({"08006", "the server connection could not be made ready", "", ""});
         return false;
       }
-      if (fields.ok() && !fields->IsFatal()) return true;
+      if (fields.ok() && !fields->IsFatal()) {
+        audit_due_ |= cancel_sent_;  // which was meant for what came before
+        return true;
+      }
       OnErrorResponse(piece);
       return state_ != SessionState::kClosed;
     }
@@ -219,7 +297,7 @@ void Session::OnAudited(std::string_view row) {
     return;
   }
   if (!held || audit_due_) return;
-  if (pin_ == Pin::kFunction && MayForgetCode()) return OnCodeAudited(*held);
+  if (IsUndecided()) return OnCodeAudited(*held);
   Pin left = Pin::kNone;
   const bool names_stay = !held->prepared_statements.empty();
   if (!names_stay) sql_statements_.clear();

@@ -458,6 +458,15 @@ void Session::LandFlight(Batch& batch) {
   Act(Action::kWakeWaiters);
 }
 
+// The server has answered everything of the client's, and no transaction is open.
+void Session::OnIdle() {
+  EndCatalogChange();
+  isolation_known_ = DefaultsToReadCommitted();
+  hit_in_transaction_ = false;
+  phantom_portal_ = false;
+  local_portal_.clear();
+}
+
 bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
   const auto ready = pgwire::ReadyForQuery::Decode(piece.body());
   if (!ready.ok()) {
@@ -487,13 +496,7 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     Act(Action::kCatalogChanged);
   }
   EndBatchOfSettings(idle, batch.failed);
-  if (idle && batches_.empty()) {
-    EndCatalogChange();
-    isolation_known_ = DefaultsToReadCommitted();
-    hit_in_transaction_ = false;
-    phantom_portal_ = false;
-    local_portal_.clear();
-  }
+  if (idle && ClientIsAnswered()) OnIdle();
   begun_at_ = now;
   if (std::exchange(sync_due_, false)) SyncParameters();
   if (broken) {

@@ -279,6 +279,25 @@ StatementRecord::StatementRecord(Of of, std::string key, bool ascii,
                                  std::shared_ptr<const sql::TextInfo> info)
     : of_(of), key_(std::move(key)), info_(std::move(info)), ascii_(ascii) {}
 
+void StatementRecord::NoteAudit(bool clean, uint64_t catalog_version, TimePoint now) {
+  constexpr uint32_t kMost = 64;
+  clean_audits_ = clean ? std::min(kMost, CleanAudits(catalog_version, now) + 1) : 0;
+  audited_catalog_ = catalog_version;
+  audited_at_ = now;
+}
+
+bool StatementRecord::SeemsClean(uint64_t catalog_version, TimePoint now) const {
+  constexpr uint32_t kEnough = 4;
+  return CleanAudits(catalog_version, now) >= kEnough;
+}
+
+uint32_t StatementRecord::CleanAudits(uint64_t catalog_version, TimePoint now) const {
+  constexpr Duration kHalfLife = std::chrono::minutes(1);
+  if (catalog_version != audited_catalog_) return 0;
+  const auto halvings = (now - audited_at_) / kHalfLife;
+  return halvings > 31 ? 0 : clean_audits_ >> halvings;
+}
+
 const Plan& StatementRecord::PlanFor(const Database& database, const catalog::NameContext& names,
                                      uint64_t names_id) {
   const uint64_t version = database.catalog_version();

@@ -124,9 +124,18 @@ class StatementRecord {
                                    const catalog::NameContext& names, uint64_t names_id,
                                    const SessionIdentity& identity, uint64_t identity_id);
 
+  // What an audit behind it has found: nothing left, or something. `catalog_version`: the
+  // database's.
+  void NoteAudit(bool clean, uint64_t catalog_version, TimePoint now);
+  // Whether several have found nothing, of late and with no DDL since: likely so the next time.
+  bool SeemsClean(uint64_t catalog_version, TimePoint now) const;
+
   CallCounts counts;
 
  private:
+  // Of the audits in a row that have found nothing, as far as they still count.
+  uint32_t CleanAudits(uint64_t catalog_version, TimePoint now) const;
+
   struct Remembered {
     uint64_t names_id;
     uint64_t catalog_version;
@@ -144,6 +153,9 @@ class StatementRecord {
   std::string key_;
   std::shared_ptr<const sql::TextInfo> info_;
   bool ascii_;
+  uint32_t clean_audits_ = 0;
+  uint64_t audited_catalog_ = 0;
+  TimePoint audited_at_{};
   std::vector<Remembered> plans_;
   std::vector<RememberedPolicy> policies_;
 };

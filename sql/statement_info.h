@@ -66,6 +66,10 @@ enum class StatementKind : uint8_t {
 
 std::string_view StatementKindName(StatementKind kind);
 
+inline bool IsTransactionControl(StatementKind kind) {
+  return kind >= StatementKind::kBegin && kind <= StatementKind::kRollbackPrepared;
+}
+
 // What is done to a relation, as bits.
 enum WriteOperation : uint8_t {
   kWriteInsert = 1,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <regex>
+#include <set>
 
 #include "catalog/catalog.h"
 #include "pgwire/backend.h"
@@ -20,12 +21,22 @@ namespace backend = backend_type;
 
 constexpr uint32_t kInt4 = 23;
 
-// Whether it is of pg_catalog and has nothing to do with int4.
+// Whether it has nothing to do with what this server understands: int4, and opaque().
 bool IsSpare(size_t set, catalog::Row row) {
+  constexpr size_t kTypes = 6;
   constexpr size_t kFunctions = 8;
   constexpr size_t kOperators = 10;
-  if (set == kFunctions) return row[2] == "11" && !row[1]->starts_with("int4");
-  return set == kOperators && row[2] == "11" && !(row[3] == "23" && row[4] == "23");
+  static const std::set<std::string_view> kTypesKept = {"bool", "int4", "text", "bpchar", "unknown"};
+  switch (set) {
+    case kTypes:
+      return !kTypesKept.contains(*row[1]);
+    case kFunctions:
+      return !row[1]->starts_with("int4") && row[1] != "opaque";
+    case kOperators:
+      return !(row[2] == "11" && row[3] == "23" && row[4] == "23");
+    default:
+      return false;
+  }
 }
 
 // The answer to a catalog load, without its ReadyForQuery.

@@ -1,5 +1,6 @@
 // Server connections change hands: who waits gets one, whoever vanishes leaves none behind.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/proxy/world.h"
@@ -27,17 +28,20 @@ TEST(LeaseTest, AQueryLeasesAndReleases) {
 // still to come: its server connection, mute.
 ServerId WithAnAuditUnanswered(World& world, FakeClient& client) {
   EXPECT_EQ(world.Ask(client, "CREATE TEMP TABLE x (a int)"), "C:CREATE TABLE Z:I");
-  client.Query("DISCARD TEMP");
-  while (client.received.empty() || client.received.back() != "Z:I") {
-    for (const World::Move& move : world.Moves()) {
-      move(SIZE_MAX);
-      world.Collect();
-      if (!client.received.empty() && client.received.back() == "Z:I") break;
-    }
-  }
-  EXPECT_EQ(world.hub->statistics().audits, 2u);
   const ServerId server = world.ServerOf(client);
-  if (server != 0) world.At(server).mute = true;  // it says that there is nothing, unheard
+  World::Server& there = world.At(server);
+  there.held = true;
+  client.Query("DISCARD TEMP");
+  world.Run();
+  EXPECT_EQ(world.hub->statistics().audits, 2u);
+  // They come in the same write, and arrive apart.
+  const std::string audit = there.to_backend.substr(there.to_backend.find("DISCARD TEMP") + 13);
+  there.to_backend.resize(there.to_backend.size() - audit.size());
+  there.held = false;
+  world.Run();
+  EXPECT_EQ(client.received.back(), "Z:I");
+  there.mute = true;  // it says that there is nothing, unheard
+  there.to_backend = audit;
   world.Run();
   return server;
 }
@@ -91,6 +95,93 @@ TEST(LeaseTest, CodeThatHasLeftNothingIsForgottenIfSo) {
   EXPECT_EQ(world.Ask(client, "SELECT opaque(1)"), "T D:1 C:SELECT 1 Z:I");
   EXPECT_NE(world.ServerOf(client), 0u);
   EXPECT_EQ(world.hub->FindSession(client.id)->pin(), catalog::Pin::kFunction);
+}
+
+// The audit goes behind the code in the same write. After a few that have found nothing it is put
+// off, until somebody has to know.
+TEST(LeaseTest, AnAuditIsPutOffWhereNothingWasLeftSoFar) {
+  Config config = World::DefaultConfig();
+  config.unknown_code = "audit";
+  config.default_pool_size = 1;
+  World world(config);
+  FakeClient& client = world.LoggedIn();
+  FakeClient& other = world.LoggedIn();
+  const auto audits = [&] { return world.hub->statistics().audits; };
+  world.Ask(client, kRead);  // what is clean is known from it
+  const auto sent_at_once = [&](FakeClient& by) {
+    for (auto& [id, server] : world.servers) server.held = true;
+    by.Query("SELECT opaque(1)");
+    world.Run();
+    const std::string sent = world.At(world.ServerOf(by)).to_backend;
+    for (auto& [id, server] : world.servers) server.held = false;
+    world.Run();
+    EXPECT_EQ(by.Take(), "T D:1 C:SELECT 1 Z:I");
+    return sent;
+  };
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_THAT(sent_at_once(client), testing::HasSubstr("pg_my_temp_schema"));
+    EXPECT_EQ(world.ServerOf(client), 0u);
+  }
+  const uint64_t before = audits();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(sent_at_once(client), testing::Not(testing::HasSubstr("pg_my_temp_schema")));
+    EXPECT_NE(world.ServerOf(client), 0u);
+  }
+  EXPECT_EQ(audits(), before);
+  // Another needs the connection: no time has passed.
+  EXPECT_EQ(world.Ask(other, kRead), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(audits(), before + 1);
+  EXPECT_EQ(world.ServerOf(client), 0u);
+  // Its own read wants the cache.
+  world.Ask(client, "SELECT opaque(1)");
+  const size_t hits = world.hits();
+  EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world.hits(), hits + 1);
+  EXPECT_EQ(audits(), before + 2);
+  // Time passes.
+  world.Ask(client, "SELECT opaque(1)");
+  EXPECT_NE(world.ServerOf(client), 0u);
+  world.Advance(std::chrono::seconds(2));
+  world.Run();
+  EXPECT_EQ(world.ServerOf(client), 0u);
+  // Its client goes.
+  world.Ask(client, "SELECT opaque(1)");
+  const size_t connections = world.servers.size();
+  client.Terminate();
+  world.Run();
+  EXPECT_EQ(world.servers.size(), connections);
+  EXPECT_EQ(world.Count(pool::ServerState::kIdle), 1u);
+  // What is left after all is for nobody else, and the next time it is asked at once.
+  world.Ask(other, "SELECT opaque(1)");
+  world.database.code_leaves = "search_path='app'";
+  world.Ask(other, "SELECT opaque(1)");
+  FakeClient& third = world.LoggedIn();
+  EXPECT_EQ(world.Ask(third, kRead), "");
+  EXPECT_EQ(world.hub->FindSession(other.id)->pin(), catalog::Pin::kFunction);
+  EXPECT_THAT(sent_at_once(other), testing::HasSubstr("pg_my_temp_schema"));
+  other.Terminate();
+  world.Run();
+  EXPECT_EQ(third.Take(), "T D:0 C:SELECT 1 Z:I");
+}
+
+TEST(LeaseTest, WhatAuditsHaveFoundIsForgotten) {
+  World world;
+  world.LoggedIn();
+  StatementRecord record(StatementRecord::Of::kText, "SELECT opaque(1)", true, nullptr);
+  const auto learn = [&] {
+    for (int i = 0; i < 4; ++i) record.NoteAudit(true, 1, world.now);
+  };
+  learn();
+  EXPECT_TRUE(record.SeemsClean(1, world.now));
+  EXPECT_FALSE(record.SeemsClean(2, world.now));  // DDL
+  EXPECT_FALSE(record.SeemsClean(1, world.now + std::chrono::minutes(1)));
+  record.NoteAudit(false, 1, world.now);
+  EXPECT_FALSE(record.SeemsClean(1, world.now));
+  for (int i = 0; i < 200; ++i) record.NoteAudit(true, 1, world.now);
+  EXPECT_TRUE(record.SeemsClean(1, world.now + std::chrono::minutes(4)));
+  EXPECT_FALSE(record.SeemsClean(1, world.now + std::chrono::minutes(5)));
+  EXPECT_FALSE(record.SeemsClean(1, world.now + std::chrono::hours(9)));
 }
 
 TEST(LeaseTest, WhoWaitsIsServedWhenAPinnedClientLeaves) {
