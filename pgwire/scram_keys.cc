@@ -4,11 +4,14 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stringprep.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
+#include "base/text.h"
 #include "pgwire/scram_text.h"
 
 namespace pgsidecar::pgwire {
@@ -81,9 +84,43 @@ void ScramHmac(std::string_view key, std::string_view text, ScramSecret& mac) {
   }
 }
 
+namespace {
+
+// SASLprep (RFC 4013). As PostgreSQL does (saslprep.c): what cannot be prepared, being no UTF-8 or
+// having characters that it forbids, stays as it is.
+class PreparedPassword {
+ public:
+  explicit PreparedPassword(std::string_view password) : text_(password) {
+    if (IsAscii(password) || password.find('\0') != std::string_view::npos) return;
+    std::string given(password);
+    if (stringprep_profile(given.c_str(), &prepared_, "SASLprep", STRINGPREP_NO_UNASSIGNED) ==
+            STRINGPREP_OK &&
+        *prepared_ != '\0') {
+      text_ = prepared_;
+    }
+    OPENSSL_cleanse(given.data(), given.size());
+  }
+  ~PreparedPassword() {
+    if (prepared_ == nullptr) return;
+    OPENSSL_cleanse(prepared_, std::strlen(prepared_));
+    std::free(prepared_);
+  }
+  PreparedPassword(const PreparedPassword&) = delete;
+  PreparedPassword& operator=(const PreparedPassword&) = delete;
+  std::string_view text() const { return text_; }
+
+ private:
+  char* prepared_ = nullptr;
+  std::string_view text_;
+};
+
+}  // namespace
+
 ScramKeys DeriveScramKeys(std::string_view password, std::string_view salt, uint32_t iterations) {
+  const PreparedPassword prepared(password);
+  const std::string_view text = prepared.text();
   ScramSecret salted;
-  if (PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), Unsigned(salt),
+  if (PKCS5_PBKDF2_HMAC(text.data(), static_cast<int>(text.size()), Unsigned(salt),
                         static_cast<int>(salt.size()), static_cast<int>(iterations), EVP_sha256(),
                         static_cast<int>(salted.bytes.size()), salted.bytes.data()) != 1) {
     std::abort();

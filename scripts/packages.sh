@@ -6,7 +6,7 @@
 build_packages=(
   g++ cmake ninja-build pkg-config
   libuv1-dev libssl-dev libxxhash-dev libspdlog-dev libfmt-dev
-  libpg-query-dev libprotobuf-c-dev libtomlplusplus-dev libcli11-dev libcpp-httplib-dev
+  libpg-query-dev libprotobuf-c-dev libtomlplusplus-dev libidn-dev libcli11-dev libcpp-httplib-dev
   nlohmann-json3-dev
   libgtest-dev libgmock-dev
 )

@@ -104,6 +104,21 @@ class AuthCase(unittest.TestCase):
 
 
 class Userlist(AuthCase):
+    def test_passwords_beyond_ascii_are_prepared(self):
+        """RFC 4013: a space without a break is a space, a soft hyphen nothing, a Roman nine IX."""
+        password = "p\u00e4\u00a0ss\u00ad\u2168"
+        self.truth.execute("SET password_encryption = 'scram-sha-256'")
+        self.truth.execute(f"CREATE ROLE prepared LOGIN PASSWORD '{password}'")
+        self.addCleanup(self.truth.execute, "DROP ROLE prepared")
+        self.truth.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO prepared")
+        self.addCleanup(self.truth.execute, "DROP OWNED BY prepared")
+        for secret in (password, "p\u00e4 ssIX", "pa\u0308 ssIX"):
+            for method in ("scram-sha-256", "plain"):
+                proxy = self.start_with({"prepared": secret}, method=method)
+                for given in (password, "p\u00e4 ssIX"):
+                    self.works(proxy, "prepared", given)
+                self.assertEqual(self.refusal(proxy, "prepared", "p\u00e4 ss9")[0], "28P01")
+
     def test_plain_secret_by_each_method(self):
         for method in ("scram-sha-256", "md5", "plain"):
             with self.subTest(method):
