@@ -184,6 +184,32 @@ TEST(LeaseTest, WhatAuditsHaveFoundIsForgotten) {
   EXPECT_FALSE(record.SeemsClean(1, world.now + std::chrono::hours(9)));
 }
 
+// It exists on the connection from then on, so that only sessions that have it, too, may use that.
+TEST(LeaseTest, AConnectionWithACustomSettingGoesWithTheLastWhoHasIt) {
+  World world;
+  FakeClient& first = world.LoggedIn();
+  FakeClient& second = world.LoggedIn();
+  world.LoggedIn();
+  for (FakeClient* tenant : {&first, &second}) world.Ask(*tenant, "SET app.tenant = '1'");
+  const auto with_tenant = [&] {
+    size_t count = 0;
+    for (const auto& [id, server] : world.servers) {
+      count += pool::HoldsCustom(world.hub->FindServer(id)->label);
+    }
+    return count;
+  };
+  const size_t connections = world.servers.size();
+  EXPECT_GE(with_tenant(), 1u);
+  first.Terminate();
+  world.Run();
+  EXPECT_EQ(world.servers.size(), connections);
+  EXPECT_GE(with_tenant(), 1u);
+  second.Terminate();
+  world.Run();
+  EXPECT_LT(world.servers.size(), connections);
+  EXPECT_EQ(with_tenant(), 0u);
+}
+
 TEST(LeaseTest, WhoWaitsIsServedWhenAPinnedClientLeaves) {
   Config config = World::DefaultConfig();
   config.default_pool_size = 1;
