@@ -71,9 +71,13 @@ int Rank(const ServerConnection& server, const LeaseWish& wish) {
 
 ServerConnection* Pool::TakeIdle(const LeaseWish& wish) {
   auto best = idle_.end();
+  int best_rank = 0;
   for (auto it = idle_.begin(); it != idle_.end(); ++it) {
     if (!IsOfUse(**it, wish)) continue;
-    if (best == idle_.end() || Rank(**it, wish) >= Rank(**best, wish)) best = it;
+    const int rank = Rank(**it, wish);
+    if (best != idle_.end() && rank < best_rank) continue;
+    best = it;
+    best_rank = rank;
   }
   if (best == idle_.end()) return nullptr;
   ServerConnection* server = *best;

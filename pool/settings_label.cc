@@ -91,6 +91,7 @@ bool SameLabel(const SharedLabel& a, const SharedLabel& b) {
 }
 
 bool CanBecome(const SharedLabel& held, const SharedLabel& wanted) {
+  if (held == nullptr || held == wanted) return true;
   const SettingsLabel& to = Values(wanted);
   const bool keeps_encoding = !Values(held).contains(kClientEncoding);
   return std::all_of(Values(held).begin(), Values(held).end(),

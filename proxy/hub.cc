@@ -197,7 +197,9 @@ void Hub::Settle(Session* session, TimePoint now) {
 void Hub::SettleOne(Session* session, TimePoint now) {
   if (session->server() != nullptr) TouchServer(*session->server());
   while (session->has_actions() || session->wants_console_answer()) {
-    for (const Action action : session->TakeActions()) Perform(session, action, now);
+    taken_.clear();
+    session->TakeActions(&taken_);
+    for (const Action action : taken_) Perform(session, action, now);
     if (session->wants_console_answer() && !AnswerConsole(session, now)) break;
   }
   if (session->state() == SessionState::kClosed && session->server() == nullptr) {

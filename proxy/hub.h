@@ -353,6 +353,7 @@ class Hub {
   TimePoint next_sweep_{};
 
   std::deque<ClientId> unsettled_;
+  std::vector<Action> taken_;  // of the session that is being settled
   bool settling_ = false;
   std::vector<WorkerState> workers_;
 };

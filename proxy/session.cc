@@ -298,6 +298,7 @@ void Session::Escalate(Database* database) { ledger_.Escalate(database->counter(
 
 void Session::OnServerBytes(std::string_view bytes, TimePoint now) {
   now_ = now;
+  ++heard_;
   shared_.statistics->bytes_from_servers += bytes.size();
   heard_at_ = now;
   if (state_ == SessionState::kReplication) return client_out.Append(bytes);
@@ -375,7 +376,8 @@ void Session::OnCancelRequest(TimePoint now) {
     // The transaction has to fail with it, so the server is told, however long that takes.
     DropFill();
     if (wait_ == Wait::kCatalog || wait_ == Wait::kAudit) {
-      decision_ = Decision{};
+      decision_.Clear();
+      MakePlan();
       wait_ = Wait::kNone;
     }
     decision_.forced = canceled;

@@ -21,7 +21,6 @@
 #define PGSIDECAR_PROXY_SESSION_H_
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +30,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/flat_queue.h"
 #include "base/outbox.h"
 #include "base/transport.h"
 #include "cache/fill.h"
@@ -188,7 +188,8 @@ class Session {
   // --- outputs ---
   Outbox client_out;
   pool::WorkerId worker = 0;  // whose loop carries the socket; kept by the owner
-  std::vector<Action> TakeActions() { return std::exchange(actions_, {}); }
+  // `into` is empty; the session takes its capacity in return.
+  void TakeActions(std::vector<Action>* into) { actions_.swap(*into); }
   bool has_actions() const { return !actions_.empty(); }
   // What a client has sent before anything was answered.
   std::string TakeStartupBytes() { return std::exchange(input_, {}); }
@@ -330,6 +331,12 @@ class Session {
     bool parses_known_name = false;
     bool describes_portal = false;
     std::string_view parsed_name;
+    // What the plan was made of.
+    uint64_t plan_catalog = 0;
+    uint64_t plan_names = 0;
+    uint64_t plan_heard = 0;
+
+    void Clear();  // but for the plan, which is made anew, and for capacities
   };
 
   // --- session_replication.cc ---
@@ -392,6 +399,9 @@ class Session {
   bool IsOneSelect() const;
   void DecideRuns(const std::shared_ptr<ClientStatement>& statement, std::string_view bind);
   void MakePlan();
+  void PlanRun(size_t run, const Plan& before, catalog::NameContext* names, bool* reads_texts,
+               Plan* plan);
+  bool PlanHolds() const;
   void AddWrittenRows(size_t run, const Plan& before, Plan* plan) const;
   void AddReadRows();
   RunValues ValuesOfQuery() const;
@@ -570,6 +580,7 @@ class Session {
   TimePoint begun_at_{};        // when what is unanswered was asked
   TimePoint transaction_at_{};  // when the transaction began
   TimePoint now_;               // of the last input
+  uint64_t heard_ = 0;          // inputs from servers so far
 
   SessionState state_ = SessionState::kStartup;
   Wait wait_ = Wait::kNone;
@@ -611,8 +622,8 @@ class Session {
   Database* database_ = nullptr;
   pool::ServerConnection* server_ = nullptr;
   pgwire::TransactionStatus status_ = pgwire::TransactionStatus::kIdle;
-  std::deque<Expected> expected_;
-  std::deque<Batch> batches_;
+  FlatQueue<Expected> expected_;
+  FlatQueue<Batch> batches_;
   bool batch_open_ = false;     // the newest batch has not been ended by a Sync
   bool server_skips_ = false;   // after an error the server ignores all up to the next Sync
   bool copy_in_ = false;        // COPY FROM STDIN is reading
@@ -670,7 +681,7 @@ class Session {
   std::optional<BeforeUnknown> before_unknown_;  // a text that could not be parsed was sent
   std::optional<pool::Environment> environment_;
   SessionSettings settings_changed_;  // since the login
-  std::string environment_key_;       // what of both goes into the key
+  Digest environment_key_{};          // of what of both goes into the key
   std::string search_path_;           // in force
   std::string user_of_names_;         // whose "$user" is
   uint64_t names_id_ = 0;

@@ -94,8 +94,19 @@ void Session::Finish() {
   request_.Clear();
 }
 
+void Session::Decision::Clear() {
+  records.clear();
+  runs.clear();
+  unknown = local = cache_tried = cacheable_form = false;
+  forced.reset();
+  text = parsed_name = {};
+  statement.reset();
+  bind = {};
+  has_parse = parses_known_name = describes_portal = false;
+}
+
 void Session::Decide(TimePoint now) {
-  decision_ = Decision{};
+  decision_.Clear();
   switch (request_.kind) {
     case Request::Kind::kQuery:
       if (!DecideQuery()) return;
@@ -360,35 +371,53 @@ bool Session::DecideCacheableForm() {
 
 // What the request does, under the catalog of now.
 void Session::MakePlan() {
-  Plan plan;
-  plan.refusal = catalog::Refusal::kNotASelect;
-  bool first = true;
+  static const Plan kNothing = [] {
+    Plan plan;
+    plan.refusal = catalog::Refusal::kNotASelect;
+    return plan;
+  }();
+  Plan& plan = decision_.plan;
   catalog::NameContext names = Names();
   bool reads_texts = analysis_holds_ && !encoding_unconfirmed_;
+  if (decision_.records.empty()) plan = kNothing;
   for (size_t run = 0; run < decision_.records.size(); ++run) {
-    const auto& record = decision_.records[run];
-    // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
-    if (!reads_texts || (!utf8_ && !record->ascii())) decision_.unknown = true;
-    Plan one = record->PlanFor(*database_, names, names.any_schema ? kAnyNamesId : names_id_);
-    // What comes behind it may be read differently.
-    if (one.sets_names || one.names_unknown || one.ends_transaction) {
-      names = catalog::kAnyNames;
-    }
-    if (one.sets_encoding && ChangesSettings(one)) reads_texts = false;
-    if (one.executes) {
-      one.Merge(PlanOfPrepared(FindExecuted(*record), *database_, names));
-      one.refusal = catalog::Refusal::kNotASelect;
-    }
-    if (!ran_unknown_ && record->info().IsSingle(sql::StatementKind::kFetch)) one.ClearWrites();
-    AddWrittenRows(run, plan, &one);
-    if (std::exchange(first, false)) {
-      plan = one;
+    if (run == 0) {
+      PlanRun(run, kNothing, &names, &reads_texts, &plan);
     } else {
+      Plan one;
+      PlanRun(run, plan, &names, &reads_texts, &one);
       plan.Merge(one);
     }
   }
   if (decision_.unknown) plan.Merge(UnknownPlan(*database_));
-  decision_.plan = std::move(plan);
+  decision_.plan_catalog = database_->catalog_version();
+  decision_.plan_names = names_id_;
+  decision_.plan_heard = heard_;
+}
+
+// Whether MakePlan would give the same again.
+bool Session::PlanHolds() const {
+  return decision_.plan_catalog == database_->catalog_version() &&
+         decision_.plan_names == names_id_ && decision_.plan_heard == heard_;
+}
+
+// `names` and `reads_texts`: how its text is read; then how what comes behind it is.
+void Session::PlanRun(size_t run, const Plan& before, catalog::NameContext* names,
+                      bool* reads_texts, Plan* plan) {
+  const auto& record = decision_.records[run];
+  // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
+  if (!*reads_texts || (!utf8_ && !record->ascii())) decision_.unknown = true;
+  *plan = record->PlanFor(*database_, *names, names->any_schema ? kAnyNamesId : names_id_);
+  if (plan->sets_names || plan->names_unknown || plan->ends_transaction) {
+    *names = catalog::kAnyNames;
+  }
+  if (plan->sets_encoding && ChangesSettings(*plan)) *reads_texts = false;
+  if (plan->executes) {
+    plan->Merge(PlanOfPrepared(FindExecuted(*record), *database_, *names));
+    plan->refusal = catalog::Refusal::kNotASelect;
+  }
+  if (!ran_unknown_ && record->info().IsSingle(sql::StatementKind::kFetch)) plan->ClearWrites();
+  AddWrittenRows(run, before, plan);
 }
 
 // Past this many counters a transaction's writes are told apart by relation only.
@@ -486,7 +515,8 @@ void Session::MakeKey() {
   fields.database = database_->id();
   fields.session_user = environment_->session_user;
   fields.current_role = environment_->current_user;
-  fields.environment = environment_key_;
+  fields.environment = {reinterpret_cast<const char*>(environment_key_.data()),
+                        environment_key_.size()};
   fields.sql = decision_.text;
   if (request_.kind == Request::Kind::kExtended) {
     fields.flavor = cache::Flavor::kExtended;

@@ -57,13 +57,14 @@ void Session::LoseEnvironment(std::string_view reason) {
 void Session::UpdateEnvironment() {
   if (!environment_) return;
   if (settings_changed_.bytes() > kMaxSettingsBytes) LoseEnvironment(kSettingsUnknown);
-  environment_key_.clear();
-  AppendBig32(environment_key_, static_cast<uint32_t>(pool_->key().size()));
-  environment_key_ += pool_->key();
-  environment_key_ += environment_->fingerprint;
-  settings_changed_.AppendKey(&environment_key_);
+  std::string parts;
+  AppendBig32(parts, static_cast<uint32_t>(pool_->key().size()));
+  parts += pool_->key();
+  parts += environment_->fingerprint;
+  settings_changed_.AppendKey(&parts);
   // SET datestyle may change only a part of it.
-  if (settings_changed_.Find("datestyle")) environment_key_ += told_parameters_.Find("DateStyle");
+  if (settings_changed_.Find("datestyle")) parts += told_parameters_.Find("DateStyle");
+  environment_key_ = Sha256(parts);
 
   search_path_ = settings_changed_.Find("search_path").value_or(environment_->search_path);
   const std::optional<std::string_view> user = UserOfNames();

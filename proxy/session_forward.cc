@@ -316,7 +316,7 @@ void Session::EndBatchOnServer() {
 // The writers' half of the freshness protocol, and what the session will hold afterwards. Before
 // any byte is sent.
 void Session::NoteEffects() {
-  MakePlan();  // the catalog may have moved while the request waited
+  if (!PlanHolds()) MakePlan();  // the catalog may have moved while the request waited
   Plan& plan = decision_.plan;
   RememberBeforeUnknown();
   NoteSettings(&plan);

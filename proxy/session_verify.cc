@@ -105,7 +105,8 @@ void Session::NoteMismatch(const Batch& batch, const cache::Entry& server, Verdi
   mismatch.database = database_->name();
   mismatch.user = user == nullptr ? "" : *user;
   mismatch.role = names_known_ ? user_of_names_ : "";
-  mismatch.environment = Hex(Hash64(environment_key_));
+  mismatch.environment = Hex(
+      Hash64({reinterpret_cast<const char*>(environment_key_.data()), environment_key_.size()}));
   mismatch.key = Hex(verified.entry->key);
   mismatch.query = batch.record->text();
   mismatch.parameters = verified.parameters;

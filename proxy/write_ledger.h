@@ -11,10 +11,10 @@
 #ifndef PGSIDECAR_PROXY_WRITE_LEDGER_H_
 #define PGSIDECAR_PROXY_WRITE_LEDGER_H_
 
-#include <deque>
 #include <span>
 #include <vector>
 
+#include "base/flat_queue.h"
 #include "cache/versions.h"
 
 namespace pgsidecar::proxy {
@@ -67,7 +67,7 @@ class WriteLedger {
 
   cache::VersionTable* versions_;
   std::vector<cache::CounterIndex> written_;  // sorted; since the transaction began
-  std::deque<Batch> batches_;                 // oldest first
+  FlatQueue<Batch> batches_;                  // oldest first
 };
 
 }  // namespace pgsidecar::proxy

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/bytes.h"
 #include "sql/analyzer.h"
 #include "sql/time_words.h"
 
@@ -48,16 +49,30 @@ constexpr std::array<Class, 256> MakeClasses() {
 }
 constexpr std::array<Class, 256> kClasses = MakeClasses();
 
-Class ClassOf(char c) { return kClasses[static_cast<uint8_t>(c)]; }
-bool IsWordByte(char c) {
-  return ClassOf(c) == Class::kLetter || ClassOf(c) == Class::kDigit || c == '$';
+constexpr std::array<bool, 256> MakeWordBytes() {
+  std::array<bool, 256> bytes{};
+  for (size_t i = 0; i < 256; ++i) {
+    bytes[i] = kClasses[i] == Class::kLetter || kClasses[i] == Class::kDigit || i == '$';
+  }
+  return bytes;
 }
+constexpr std::array<bool, 256> kWordBytes = MakeWordBytes();
+
+Class ClassOf(char c) { return kClasses[static_cast<uint8_t>(c)]; }
+bool IsWordByte(char c) { return kWordBytes[static_cast<uint8_t>(c)]; }
 
 // A word of at most eight bytes as a number, letters in lower case. No other byte becomes a letter.
 constexpr uint64_t Pack(std::string_view word) {
   uint64_t packed = 0;
   for (const char c : word) packed = packed << 8 | (static_cast<uint8_t>(c) | 0x20U);
   return packed;
+}
+
+// The same, where at least eight bytes may be read.
+uint64_t PackInPlace(const char* word, size_t size) {
+  uint64_t bytes = LoadBig64(word);
+  bytes |= 0x2020202020202020U;
+  return bytes >> (64 - 8 * size);
 }
 
 // What the tokens so far let the next one be.
@@ -200,7 +215,10 @@ class Scanner {
     const std::string_view word = text_.substr(at_, end - at_);
     const char next = At(end);
     if (word.size() == 1 && (next == '\'' || next == '&')) return false;  // E'', B'', U&'' and kin
-    const uint64_t packed = word.size() <= 8 ? Pack(word) : 0;
+    uint64_t packed = 0;
+    if (word.size() <= 8) {
+      packed = at_ + 8 <= text_.size() ? PackInPlace(word.data(), word.size()) : Pack(word);
+    }
     at_ = end;
     if (!begun_ && !Begins(packed)) return false;
     begun_ = true;
