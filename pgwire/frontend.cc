@@ -72,14 +72,14 @@ void Parse::Encode(std::string& to) const {
   EndMessage(to, begin);
 }
 
-Result<Bind> Bind::Decode(std::string_view body) {
+Result<Bind> Bind::Decode(std::string_view body, Bind into) {
   Reader reader(body);
-  Bind message;
+  Bind message = std::move(into);
   message.portal = reader.String();
   message.statement = reader.String();
-  message.parameter_formats = ReadFormats(reader);
-  message.values = ReadValues(reader);
-  message.result_formats = ReadFormats(reader);
+  message.parameter_formats = ReadFormats(reader, std::move(message.parameter_formats));
+  message.values = ReadValues(reader, std::move(message.values));
+  message.result_formats = ReadFormats(reader, std::move(message.result_formats));
   if (!reader.failed() && !FormatsFit(message.parameter_formats.size(), message.values.size())) {
     return ProtocolViolation(
         "bind message has " + std::to_string(message.parameter_formats.size()) +

@@ -55,7 +55,8 @@ struct Bind {
   std::vector<uint16_t> parameter_formats;              // none, one for all, or one each
   std::vector<std::optional<std::string_view>> values;  // nullopt is NULL
   std::vector<uint16_t> result_formats;                 // none, one for all, or one each
-  static Result<Bind> Decode(std::string_view body);
+  // `into`: what becomes of it, for the capacity of its lists.
+  static Result<Bind> Decode(std::string_view body, Bind into = {});
   void Encode(std::string& to) const;
 };
 

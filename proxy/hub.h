@@ -352,7 +352,7 @@ class Hub {
   bool draining_ = false;
   TimePoint next_sweep_{};
 
-  std::deque<ClientId> unsettled_;
+  FlatQueue<ClientId> unsettled_;
   std::vector<Action> taken_;  // of the session that is being settled
   bool settling_ = false;
   std::vector<WorkerState> workers_;

@@ -121,6 +121,7 @@ struct ClientStatement {
   std::vector<sql::Literal> literals;  // of its text, if the record is a template's
   std::string local_sql;               // for one that is answered here
   bool local() const { return record == nullptr; }
+  void Clear();  // but for capacities
 };
 
 // The peer of a client that has come over a Unix socket.
@@ -318,6 +319,13 @@ class Session {
       std::string_view bind;
     };
     std::vector<Run> runs;
+    // What it parses, in order; the names are views into request_.
+    struct Parsed {
+      size_t offset;  // of the message
+      std::string_view name;
+      std::shared_ptr<ClientStatement> statement;
+    };
+    std::vector<Parsed> parsed;
     bool unknown = false;         // it runs something whose text is not known
     bool local = false;           // answered here
     std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
@@ -416,6 +424,7 @@ class Session {
   void DropFill();
   void Finish();  // the request has been answered or sent
   std::shared_ptr<ClientStatement> MakeStatement(const pgwire::Parse& parse);
+  std::shared_ptr<ClientStatement> FindParsed(const Request::Message& message) const;
   std::shared_ptr<ClientStatement> FindStatement(std::string_view name) const;
   void SetStatement(std::string_view name, std::shared_ptr<ClientStatement> statement);
 
@@ -636,6 +645,7 @@ class Session {
   // What the session holds.
   std::unordered_map<std::string, std::shared_ptr<ClientStatement>> statements_;
   std::shared_ptr<ClientStatement> unnamed_;
+  std::shared_ptr<ClientStatement> spare_;  // an unnamed one of before, for its memory
   // The client's statement names stand on the server itself: on the connection that the session
   // holds, or has held last.
   bool own_names_ = false;

@@ -94,14 +94,37 @@ void Session::Finish() {
   request_.Clear();
 }
 
+void ClientStatement::Clear() {
+  prepared.reset();
+  record.reset();
+  description = {};
+  described_parameters.clear();
+  described_under = 0;
+  changed = false;
+  catalog_version = 0;
+  literals.clear();
+  local_sql.clear();
+}
+
 void Session::Decision::Clear() {
-  records.clear();
-  runs.clear();
+  // What a large request has made them is not kept for the next.
+  const auto clear = [](auto& items) {
+    constexpr size_t kMostKept = 64;
+    if (items.capacity() > kMostKept) std::remove_reference_t<decltype(items)>().swap(items);
+    items.clear();
+  };
+  clear(records);
+  clear(runs);
+  clear(parsed);
+  clear(plan.read_counters);
+  clear(plan.written_counters);
+  clear(bind.parameter_formats);
+  clear(bind.values);
+  clear(bind.result_formats);
   unknown = local = cache_tried = cacheable_form = false;
   forced.reset();
   text = parsed_name = {};
   statement.reset();
-  bind = {};
   has_parse = parses_known_name = describes_portal = false;
 }
 
@@ -222,7 +245,9 @@ bool Session::DecideQuery() {
 }
 
 std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& parse) {
-  auto statement = std::make_shared<ClientStatement>();
+  const bool may_reuse = spare_ != nullptr && spare_.use_count() == 1;
+  auto statement = may_reuse ? std::move(spare_) : std::make_shared<ClientStatement>();
+  if (may_reuse) statement->Clear();
   auto [record, literals] = database_->book.Get(parse.sql);
   statement->literals.assign(literals.begin(), literals.end());
   if (IsAnsweredHere(record->info())) {
@@ -235,6 +260,13 @@ std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& par
   return statement;
 }
 
+// What the Parse was decided to be. REQUIRES: one of request_'s, held whole.
+std::shared_ptr<ClientStatement> Session::FindParsed(const Request::Message& message) const {
+  return std::find_if(decision_.parsed.begin(), decision_.parsed.end(),
+                      [&](const auto& parse) { return parse.offset == message.offset; })
+      ->statement;
+}
+
 std::shared_ptr<ClientStatement> Session::FindStatement(std::string_view name) const {
   if (name.empty()) return unnamed_;
   const auto it = statements_.find(std::string(name));
@@ -243,7 +275,7 @@ std::shared_ptr<ClientStatement> Session::FindStatement(std::string_view name) c
 
 void Session::SetStatement(std::string_view name, std::shared_ptr<ClientStatement> statement) {
   if (name.empty()) {
-    unnamed_ = std::move(statement);
+    spare_ = std::exchange(unnamed_, std::move(statement));
   } else if (statement == nullptr) {
     statements_.erase(std::string(name));
   } else {
@@ -258,10 +290,11 @@ bool Session::DecideExtended() {
     Fatal(ConsoleTakesQueries());
     return false;
   }
-  std::map<std::string, std::shared_ptr<ClientStatement>, std::less<>> parsed;
   const auto find = [&](std::string_view name) {
-    const auto it = parsed.find(name);
-    return it != parsed.end() ? it->second : FindStatement(name);
+    const auto& parsed = decision_.parsed;
+    const auto it = std::find_if(parsed.rbegin(), parsed.rend(),
+                                 [name](const auto& parse) { return parse.name == name; });
+    return it != parsed.rend() ? it->statement : FindStatement(name);
   };
   bool local = false;
   bool remote = false;
@@ -287,7 +320,7 @@ bool Session::DecideExtended() {
         if (statement->record && MixesOurs(statement->record->info())) remote = local = true;
         decision_.parses_known_name |=
             !parse->name.empty() && FindStatement(parse->name) != nullptr;
-        parsed[std::string(parse->name)] = std::move(statement);
+        decision_.parsed.push_back({message.offset, parse->name, std::move(statement)});
         break;
       }
       case frontend::kBind: {
@@ -353,7 +386,7 @@ bool Session::DecideCacheableForm() {
   }
   const Request::Message* bind_message = next(frontend::kBind);
   if (bind_message == nullptr) return false;
-  auto bind = pgwire::Bind::Decode(request_.body(*bind_message));
+  auto bind = pgwire::Bind::Decode(request_.body(*bind_message), std::move(decision_.bind));
   if (!bind.ok() || !bind->portal.empty()) return false;
   if (decision_.has_parse && bind->statement != decision_.parsed_name) return false;
   decision_.bind = *std::move(bind);

@@ -435,7 +435,7 @@ void Session::ForwardParse(const Request::Message& message) {
     return Expect(Reply::kParse);
   }
   const auto parse = pgwire::Parse::Decode(body);
-  auto statement = MakeStatement(*parse);
+  const auto statement = FindParsed(message);
   const auto previous = FindStatement(parse->name);
   if (parse->name.empty() || own_names_) {
     ForwardRaw(message);

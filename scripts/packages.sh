@@ -17,7 +17,7 @@ orm_packages=("${bench_packages[@]}" python3-django python3-psycopg2 ruby-active
 # PostgreSQL's own suites are fetched as its source package, and a part of them compiled.
 conformance_packages=("${bench_packages[@]}" dpkg-dev gcc libc6-dev bzip2)
 test_packages=(
-  "${conformance_packages[@]}" python3-asyncpg python3-yaml openssl
+  "${conformance_packages[@]}" python3-asyncpg python3-yaml openssl valgrind
   libpostgresql-jdbc-java openjdk-17-jdk-headless
 )
 
