@@ -342,10 +342,14 @@ void Session::OnLeased(pool::ServerConnection* server, TimePoint now) {
   shared_.statistics->wait_time += now - wait_since_;
   own_names_ &= server_->names_of == id_;
   replay_owed_ = NeedsReplay();
+  const bool reads_texts = analysis_holds_;
+  const bool utf8 = utf8_;
   if (!replay_owed_) SyncParameters();
+  heard_ += analysis_holds_ != reads_texts || utf8_ != utf8;
   if (!environment_ || (server_->environment &&
                         environment_->conf_load_time != server_->environment->conf_load_time)) {
     AdoptEnvironment();
+    ++heard_;
     DropFill();  // its key is of other settings
     isolation_known_ = DefaultsToReadCommitted();
   }
@@ -446,6 +450,7 @@ void Session::OnDrain(TimePoint) {
 }
 
 void Session::OnSettingsReloaded() {
+  ++heard_;
   if (bypass_.empty()) environment_.reset();
 }
 

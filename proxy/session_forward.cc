@@ -40,6 +40,7 @@ void Session::Forward(TimePoint now) {
     wait_since_ = now;
     return Act(Action::kLease);
   }
+  const bool continues = batch_open_;  // what the client has begun, or what was waited for
   if (expected_.empty()) in_doubt_ = false;
   if (PrepareSequences()) {
     wait_ = Wait::kReplay;
@@ -60,7 +61,7 @@ void Session::Forward(TimePoint now) {
     return Finish();
   }
   SendToServer();
-  if (audit_due_ && !AuditCanWait(now) && EndsIdle()) AskAudit();
+  if (audit_due_ && !continues && !AuditCanWait(now) && EndsIdle()) AskAudit();
   Finish();
 }
 
@@ -109,19 +110,36 @@ bool Session::Replay() {
 }
 
 // Whether nothing is left of what the request does if it is answered by an error after all: it
-// only reads, or it is part of a transaction that can be failed.
+// only reads and is all that its batch has done, or it is part of a transaction that can be failed.
 bool Session::CanTakeBack() const {
   const Plan& plan = decision_.plan;
+  bool bound = false;
+  for (const Request::Message& message : request_.messages) {
+    // A portal of before may be of anything.
+    const std::string_view body = request_.body(message);
+    if (message.type == frontend::kBind || message.type == frontend::kExecute) {
+      if (!body.starts_with('\0')) return false;
+      bound |= message.type == frontend::kBind;
+      if (!bound) return false;
+    }
+  }
   const auto is_query = [](const sql::StatementInfo& statement) {
     return statement.kind == sql::StatementKind::kSelect || IsDml(statement.kind);
   };
   for (const auto& record : decision_.records) {
     const auto& statements = record->info().statements;
     if (!std::all_of(statements.begin(), statements.end(), is_query)) return false;
+    // setval stays as it is.
+    if (plan.uses_sequence && std::none_of(statements.begin(), statements.end(),
+                                           [](const auto& s) { return IsDml(s.kind); })) {
+      return false;
+    }
   }
   if (decision_.unknown || plan.pin != catalog::Pin::kNone) return false;
-  const bool in_block = status_ == pgwire::TransactionStatus::kInTransaction && Quiet();
-  return in_block || (plan.refusal == catalog::Refusal::kNone && !plan.writes);
+  const bool in_block =
+      begin_unanswered_ || (status_ == pgwire::TransactionStatus::kInTransaction && Quiet());
+  const bool alone = !batch_open_ || replay_unanswered_ > 0;
+  return in_block || (alone && plan.refusal == catalog::Refusal::kNone && !plan.writes);
 }
 
 // Whether a statement that is prepared again may turn out to be another than the client was told.
@@ -167,7 +185,9 @@ void Session::PrepareMissing() {
 // it is prepared anew.
 bool Session::HoldsOnServer(std::string_view name, const ClientStatement& statement) const {
   const pool::StatementId id = statement.prepared->id;
-  if (name.empty()) return server_->unnamed_client == id_ && server_->unnamed_statement == id;
+  if (name.empty()) {
+    return server_->unnamed_client == id_ && server_->unnamed_statement == id && !statement.changed;
+  }
   if (own_names_) return true;
   const pool::ServerConnection::Held* held = server_->FindStatement(id);
   return held != nullptr && IsAsTold(statement, held->description);
@@ -490,6 +510,14 @@ void Session::ForwardBind(const Request::Message& message) {
   if (missing && !own_names_) return ForwardMissing(message, names.statement);
   if (!missing) {
     if ((replayed_ || own_names_) && statement->changed) return ForceError(pool::ChangedResult());
+    // Behind the end of a failed transaction it could not be taken back, and can be prepared no
+    // sooner.
+    const bool too_late = status_ == pgwire::TransactionStatus::kFailed &&
+                          decision_.plan.ends_transaction && decision_.plan.writes &&
+                          MayHaveChanged(*statement);
+    if (!own_names_ && too_late && !HoldsOnServer(names.statement, *statement)) {
+      return ForceError(pool::ChangedResult());
+    }
     if (!own_names_) PrepareInPlace(names.statement, statement);
   }
   Expect(Reply::kBind);

@@ -118,7 +118,9 @@ bool Session::EndsIdle() const {
       ++count;
     }
   }
-  return in_block ? count == 1 : count > 0;
+  // In the extended protocol it must have been run, too.
+  const bool is_run = decision_.cacheable_form && !decision_.parses_known_name;
+  return in_block ? count == 1 && is_run : count > 0;
 }
 
 // --- audits that are put off ---
@@ -156,7 +158,7 @@ void Session::NoteVerdict(bool clean) {
 
 bool Session::AuditCanWait(TimePoint now) const {
   return state_ == SessionState::kReady && IsUndecided() && !audit_presses_ &&
-         now - unaudited_since_ < kMostPutOff;
+         pool_->waiters().empty() && now - unaudited_since_ < kMostPutOff;
 }
 
 bool Session::MayBeRecalled() const {
@@ -275,7 +277,7 @@ bool Session::OnPieceOfOurs(const pgwire::Piece& piece) {
       if (std::exchange(sync_due_, false)) SyncParameters();
       expected_.pop_front();
       batches_.pop_front();
-      ledger_.EndBatch(/*idle=*/true);
+      ledger_.EndBatch(!in_transaction());
       must_succeed_ = false;
       replay_owed_ |= std::exchange(replay_broken_, false);
       OnAudited(std::exchange(own_row_, {}));
@@ -296,6 +298,8 @@ void Session::OnAudited(std::string_view row) {
     if (held && held->of_code && !held->AnyHeld()) said = held->of_code->settings;
     return;
   }
+  // What a transaction does may come to be at its end.
+  audit_due_ |= in_transaction() && !begin_owed_;
   if (!held || audit_due_) return;
   if (IsUndecided()) return OnCodeAudited(*held);
   Pin left = Pin::kNone;

@@ -182,6 +182,31 @@ class CodeAudit(ServerCase):
         if not DIRECT:
             self.assertGreaterEqual(self.figures()["audits_total"] - before, 3)
 
+    def test_an_audit_is_not_asked_in_a_transaction_that_a_flush_has_hidden(self):
+        client, other = self.wire(), self.client()
+        self.fill(other, "SELECT a FROM t WHERE id = 4")
+        begin = (w.parse("BEGIN"), w.bind(), w.execute())
+        client.send(*begin, w.parse("UPDATE t SET a = 44 WHERE id = 4"), w.bind(), w.execute(),
+                    w.FLUSH)
+        while client.read_message()[1] != b"UPDATE 1\0":
+            pass
+        client.send(w.parse("SELECT pg_advisory_lock(5)"), w.bind(), w.execute(), w.SYNC)
+        self.assertEqual(client.read_until_ready()[-1], (b"Z", b"T"))
+        self.fill(other, "SELECT a FROM t WHERE id = 4")
+        client.query("COMMIT")
+        self.assertEqual(self.value(other, "SELECT a FROM t WHERE id = 4"), 44)
+        client.query("SELECT pg_advisory_unlock(5)")
+        self.no_pins()
+        client.send(*begin, w.FLUSH)
+        while client.read_message()[1] != b"BEGIN\0":
+            pass
+        client.send(w.parse("LISTEN news"), w.bind(), w.execute(), w.SYNC)
+        self.assertEqual(client.read_until_ready()[-1], (b"Z", b"T"))
+        client.query("COMMIT")
+        time.sleep(0.1)
+        self.assertEqual(self.pins(), [] if DIRECT else ["listen"])
+        self.assertEqual(client.query("SELECT count(*) FROM pg_listening_channels()"), [["1"]])
+
     def test_both_connections_are_kept_and_others_come(self):
         clients = [self.client() for _ in range(4)]
         for _ in range(20):

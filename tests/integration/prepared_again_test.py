@@ -3,7 +3,7 @@ that mean something else there: it says what PostgreSQL says."""
 
 import harness
 import wire as w
-from harness import ServerCase
+from harness import DIRECT, ServerCase
 
 SETUP = """
 CREATE SCHEMA alike CREATE TABLE item (a int);
@@ -19,15 +19,28 @@ RUN = (w.bind(name="s"), w.describe(), w.execute(), w.SYNC)
 
 class PreparedAgainTest(ServerCase):
     SETUP = SETUP
+    FLAGS = ("--default-pool-size", "8")
 
     def prepared(self, sql="SELECT * FROM item"):
         """A session that has prepared a statement on a server connection which it does not get again."""
-        client, other = self.wire(), self.wire()
+        client = self.wire()
         client.send(w.parse(sql, "s"), w.SYNC)
         client.read_until_ready()
-        other.query("BEGIN")
-        other.query("INSERT INTO item SELECT 1 WHERE false")
+        self.move(client)
         return client
+
+    def move(self, client):
+        """Somebody else keeps the server connection that the client has used last."""
+        pid = client.query("SELECT pg_backend_pid()")
+        others = []
+        while not others or others[-1].query("SELECT pg_backend_pid()") != pid:
+            others.append(self.wire())
+            others[-1].query("BEGIN")
+            others[-1].query("INSERT INTO item SELECT 1 WHERE false")
+        for other in others[:-1]:
+            other.query("ROLLBACK")
+        if not DIRECT:
+            self.assertNotEqual(client.query("SELECT pg_backend_pid()"), pid)
 
     def run_it(self, client):
         client.send(*RUN)
@@ -93,6 +106,16 @@ class PreparedAgainTest(ServerCase):
         with self.assertRaises(w.ServerError) as missing:
             client.rows(client.read_until_ready())
         self.assertEqual(missing.exception.sqlstate, "26000")
+
+    def test_what_came_before_it_in_its_batch_is_undone(self):
+        client = self.prepared()
+        client.query("SET search_path = unlike, public")
+        client.send(w.parse("INSERT INTO public.item VALUES (8)"), w.bind(), w.execute(), w.FLUSH)
+        for kind in (b"1", b"2", b"C"):
+            self.assertEqual(client.read_message()[0], kind)
+        client.send(w.bind(name="s"), w.execute(), w.SYNC)
+        self.assertEqual(w.kinds(client.read_until_ready()), "EZ")
+        self.assertEqual(client.query("SELECT count(*) FROM public.item WHERE a = 8"), [["0"]])
 
     def test_a_flush_behind_it(self):
         client = self.prepared()

@@ -132,13 +132,24 @@ TEST(LeaseTest, AnAuditIsPutOffWhereNothingWasLeftSoFar) {
   EXPECT_EQ(world.Ask(other, kRead), "T D:0 C:SELECT 1 Z:I");
   EXPECT_EQ(audits(), before + 1);
   EXPECT_EQ(world.ServerOf(client), 0u);
+  // It waits already when the code has run.
+  for (auto& [id, server] : world.servers) server.held = true;
+  client.Query("SELECT opaque(1)");
+  world.Run();
+  other.Query(kRead);
+  world.Run();
+  for (auto& [id, server] : world.servers) server.held = false;
+  world.Run();
+  EXPECT_EQ(client.Take(), "T D:1 C:SELECT 1 Z:I");
+  EXPECT_EQ(other.Take(), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(audits(), before + 2);
   // Its own read wants the cache.
   world.Ask(client, "SELECT opaque(1)");
   const size_t hits = world.hits();
   EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
   EXPECT_EQ(world.Ask(client, kRead), "T D:0 C:SELECT 1 Z:I");
   EXPECT_EQ(world.hits(), hits + 1);
-  EXPECT_EQ(audits(), before + 2);
+  EXPECT_EQ(audits(), before + 3);
   // Time passes.
   world.Ask(client, "SELECT opaque(1)");
   EXPECT_NE(world.ServerOf(client), 0u);
