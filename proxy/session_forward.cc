@@ -40,6 +40,10 @@ void Session::Forward(TimePoint now) {
     wait_since_ = now;
     return Act(Action::kLease);
   }
+  if (replayed_ && request_.messages.size() == 1 && request_.messages[0].type == frontend::kSync) {
+    ForwardSync(request_.messages[0]);  // that PrepareMissing has held back
+    return Finish();
+  }
   const bool continues = batch_open_;  // what the client has begun, or what was waited for
   if (expected_.empty()) in_doubt_ = false;
   if (PrepareSequences()) {
@@ -97,20 +101,25 @@ bool Session::Replay() {
     AdoptNames();
   }
   // In a failed transaction what comes ahead in the request may have to be its end.
-  if (request_.kind == Request::Kind::kExtended && status_ != pgwire::TransactionStatus::kFailed &&
-      !CanTakeBack()) {
-    PrepareMissing();
+  bool names_in_doubt = false;
+  if (request_.kind == Request::Kind::kExtended && status_ != pgwire::TransactionStatus::kFailed) {
+    const Plan& plan = decision_.plan;
+    const bool in_block =
+        begin_unanswered_ || (status_ == pgwire::TransactionStatus::kInTransaction && Quiet());
+    // And nothing that came before in its batch has written.
+    const bool alone = !batch_open_ || replay_unanswered_ > 0;
+    const bool only_reads = alone && plan.refusal == catalog::Refusal::kNone && !plan.writes;
+    const bool may_go_whole = CanTakeBack() && (in_block || only_reads);
+    if (!may_go_whole) PrepareMissing();
+    names_in_doubt = own_names_ && replay_unanswered_ > 0 && !may_go_whole;
   }
-  const bool names_in_doubt = own_names_ && replay_unanswered_ > 0 &&
-                              request_.kind == Request::Kind::kExtended && !CanTakeBack();
   if (expected_.size() == before && !names_in_doubt) return false;
   replayed_ = true;
   FlushOpenBatch();
   return true;
 }
 
-// Whether nothing is left of what the request does if it is answered by an error after all: it
-// only reads and is all that its batch has done, or it is part of a transaction that can be failed.
+// Whether nothing is left of what the request does if its transaction fails after all.
 bool Session::CanTakeBack() const {
   const Plan& plan = decision_.plan;
   bool bound = false;
@@ -135,11 +144,7 @@ bool Session::CanTakeBack() const {
       return false;
     }
   }
-  if (decision_.unknown || plan.pin != catalog::Pin::kNone) return false;
-  const bool in_block =
-      begin_unanswered_ || (status_ == pgwire::TransactionStatus::kInTransaction && Quiet());
-  const bool alone = !batch_open_ || replay_unanswered_ > 0;
-  return in_block || (alone && plan.refusal == catalog::Refusal::kNone && !plan.writes);
+  return !decision_.unknown && plan.pin == catalog::Pin::kNone && !decision_.forced;
 }
 
 // Whether a statement that is prepared again may turn out to be another than the client was told.
@@ -175,6 +180,15 @@ void Session::PrepareMissing() {
            MayHaveChanged(*statement);
   };
   if (std::none_of(missing.begin(), missing.end(), has_changed)) return;
+  if (CanTakeBack() && request_.rest_bytes == 0) {
+    // It is sent all the same, but for the Sync, which would commit it.
+    if (!request_.synced) return;
+    const Request::Message sync = request_.messages.back();
+    request_.messages.pop_back();
+    SendToServer();
+    request_.messages.assign(1, sync);
+    return;
+  }
   for (const std::string& name : missing) {
     const auto statement = FindStatement(name);
     if (statement != nullptr && !statement->local()) PrepareInPlace(name, statement);

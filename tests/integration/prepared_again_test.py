@@ -10,6 +10,7 @@ CREATE SCHEMA alike CREATE TABLE item (a int);
 CREATE SCHEMA unlike CREATE TABLE item (a text, b text);
 CREATE SCHEMA real CREATE TABLE item (a real);
 CREATE TABLE item (a int);
+CREATE TABLE only_once (a int PRIMARY KEY);
 INSERT INTO item VALUES (1);
 INSERT INTO alike.item VALUES (2);
 INSERT INTO unlike.item VALUES ('3', '3');
@@ -106,6 +107,33 @@ class PreparedAgainTest(ServerCase):
         with self.assertRaises(w.ServerError) as missing:
             client.rows(client.read_until_ready())
         self.assertEqual(missing.exception.sqlstate, "26000")
+
+    def test_what_writes_outside_of_a_transaction(self):
+        """It is run in the same write, and committed once it is known to be what it was."""
+        for schema, sql in (("unlike", "INSERT INTO item SELECT * FROM item RETURNING *"),
+                            ("alike", "INSERT INTO item VALUES (5) RETURNING *")):
+            client = self.prepared(sql)
+            client.query(f"SET search_path = {schema}")
+            rows = client.query("SELECT count(*) FROM item")
+            for _ in range(2):
+                self.assertEqual(self.run_it(client), [["5"]] if schema == "alike" else "0A000")
+            added = 2 if schema == "alike" else 0
+            self.assertEqual(client.query("SELECT count(*) FROM item"),
+                             [[str(int(rows[0][0]) + added)]])
+
+    def test_an_error_of_its_own_while_its_sync_is_held_back(self):
+        client = self.prepared("INSERT INTO only_once VALUES ($1) RETURNING a")
+        for sqlstate in (None, "23505"):
+            client.send(w.bind(["1"], name="s"), w.execute(), w.SYNC, w.query("SELECT 3"))
+            messages = client.read_until_ready()
+            if sqlstate is None:
+                self.assertEqual(w.kinds(messages), "2DCZ")
+                self.assertEqual(client.rows(client.read_until_ready()), [["3"]])
+                self.move(client)
+                continue
+            self.assertEqual(w.kinds(messages), "2EZ")
+            self.assertEqual(w.ServerError(messages[-2][1]).sqlstate, sqlstate)
+            self.assertEqual(client.rows(client.read_until_ready()), [["3"]])
 
     def test_what_came_before_it_in_its_batch_is_undone(self):
         client = self.prepared()
