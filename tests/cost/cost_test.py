@@ -18,7 +18,7 @@ PROGRAM = None
 
 # Of one query.
 INSTRUCTIONS = {"hit-simple": 19000, "hit-extended": 20400, "hit-prepared": 19000,
-                "forward-simple": 6150, "forward-extended": 9000, "forward-prepared": 7400}
+                "forward-simple": 6150, "forward-extended": 9250, "forward-prepared": 7500}
 ALLOCATIONS = 0
 
 
