@@ -1,6 +1,8 @@
 """A statement that its session prepared on one server connection and runs on another, under names
 that mean something else there: it says what PostgreSQL says."""
 
+import time
+
 import harness
 import wire as w
 from harness import DIRECT, ServerCase
@@ -134,6 +136,29 @@ class PreparedAgainTest(ServerCase):
             self.assertEqual(w.kinds(messages), "2EZ")
             self.assertEqual(w.ServerError(messages[-2][1]).sqlstate, sqlstate)
             self.assertEqual(client.rows(client.read_until_ready()), [["3"]])
+
+    SLOW = "INSERT INTO only_once SELECT $1::int + length(pg_sleep(0.5)::text) RETURNING a"
+
+    def test_a_cancel_while_its_sync_is_held_back(self):
+        client = self.prepared(self.SLOW)
+        client.send(w.bind(["100"], name="s"), w.execute(), w.SYNC)
+        time.sleep(0.1)
+        w.cancel((self.server if DIRECT else self.proxy).port, client.backend_key)
+        with self.assertRaises(w.ServerError) as cancelled:
+            client.rows(client.read_until_ready())
+        self.assertEqual(cancelled.exception.sqlstate, "57014")
+        self.assertEqual(client.query("SELECT count(*) FROM only_once WHERE a >= 100"), [["0"]])
+
+    def test_a_client_that_vanishes_while_its_sync_is_held_back(self):
+        for pause in (0, 0.01, 0.1):
+            client = self.prepared(self.SLOW)
+            client.send(w.bind(["200"], name="s"), w.execute(), w.SYNC)
+            time.sleep(pause)
+            client.close()
+        time.sleep(0.7)
+        other = self.wire()
+        self.assertEqual(other.query("SELECT count(*) FROM only_once WHERE a >= 200"), [["0"]])
+        self.assertEqual(other.query("SELECT 1"), [["1"]])
 
     def test_what_came_before_it_in_its_batch_is_undone(self):
         client = self.prepared()

@@ -26,7 +26,8 @@ bool IsSpare(size_t set, catalog::Row row) {
   constexpr size_t kTypes = 6;
   constexpr size_t kFunctions = 8;
   constexpr size_t kOperators = 10;
-  static const std::set<std::string_view> kTypesKept = {"bool", "int4", "text", "bpchar", "unknown"};
+  static const std::set<std::string_view> kTypesKept = {"bool", "int4", "text", "bpchar",
+                                                        "unknown"};
   switch (set) {
     case kTypes:
       return !kTypesKept.contains(*row[1]);
