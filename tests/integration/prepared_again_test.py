@@ -35,6 +35,11 @@ class PreparedAgainTest(ServerCase):
     def move(self, client):
         """Somebody else keeps the server connection that the client has used last."""
         pid = client.query("SELECT pg_backend_pid()")
+        self.keep(pid)
+        if not DIRECT:
+            self.assertNotEqual(client.query("SELECT pg_backend_pid()"), pid)
+
+    def keep(self, pid):
         others = []
         while not others or others[-1].query("SELECT pg_backend_pid()") != pid:
             others.append(self.wire())
@@ -42,8 +47,23 @@ class PreparedAgainTest(ServerCase):
             others[-1].query("INSERT INTO item SELECT 1 WHERE false")
         for other in others[:-1]:
             other.query("ROLLBACK")
+
+    def test_the_unnamed_statement_is_refused_each_time(self):
+        client = self.wire()
+        client.send(w.parse("SET search_path = unlike", "set"), w.SYNC)
+        client.read_until_ready()
+        pid = client.query("SELECT pg_backend_pid()")
+        client.send(w.parse("SELECT * FROM item"), w.describe(b"S", ""), w.SYNC)
+        self.assertEqual(w.kinds(client.read_until_ready()), "1tTZ")
         if not DIRECT:
-            self.assertNotEqual(client.query("SELECT pg_backend_pid()"), pid)
+            self.keep(pid)
+        client.send(w.bind(name="set"), w.execute(), w.SYNC)
+        self.assertEqual(w.kinds(client.read_until_ready()), "2CZ")
+        for _ in range(3):
+            client.send(w.bind(), w.execute(), w.SYNC)
+            with self.assertRaises(w.ServerError) as refused:
+                client.rows(client.read_until_ready())
+            self.assertEqual(refused.exception.sqlstate, "0A000")
 
     def run_it(self, client):
         client.send(*RUN)
