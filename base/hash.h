@@ -20,6 +20,12 @@ Digest Sha256(std::string_view bytes);
 // XXH3, 64 bits. Not collision-resistant: whoever finds something under it compares the whole key.
 uint64_t Hash64(std::string_view bytes, uint64_t seed = 0);
 
+// For std::unordered_map: a std::string is found by a std::string_view.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return Hash64(text); }
+};
+
 // Lower-case hexadecimal.
 std::string ToHex(std::string_view bytes);
 inline std::string ToHex(const Digest& digest) {

@@ -52,6 +52,9 @@ class Outbox {
     bytes_ += tail.size() - before;
   }
 
+  // Whether it owns memory, used or not.
+  bool has_memory() const { return segments_.capacity() > 0; }
+
   // How many runs of bytes there are at most.
   size_t pieces() const { return segments_.size(); }
 

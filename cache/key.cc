@@ -1,78 +1,75 @@
-// The pre-image of a key:
+// The pre-images of a session's digest and of a key:
 //
-//     "pgsidecar key 1\0"
-//     01 flavor                     u8
-//     02 cluster, database oid      u64 u32
-//     03 session user               u64 length, bytes
-//     04 current role               u64 length, bytes
-//     05 environment                u64 length, bytes
-//     06 statement text             u64 length, bytes
-//     07 parameter types            u64 count, u32 each
-//     08 parameter formats          u64 count, u16 each
-//     09 parameter values           u64 count, each 00 (NULL) or 01, u64 length, bytes
-//     0a result formats             u64 count, u16 each
+//     "pgsidecar key 2\0"
+//     session user                  u32 length, bytes
+//     current role                  u32 length, bytes
+//     environment                   u32 length, bytes
 //
-// All numbers in network order. Each field begins with its number, has a fixed size or says its
-// own, and is always there: a reader could take the pre-image apart again, so no two different
-// requests have the same one. Whoever changes the format changes the tag.
+//     flavor                        u8
+//     cluster, database oid         u64 u32
+//     the session's digest          32 bytes
+//     statement text                u32 length, bytes
+//     parameter types               u16 count, u32 each
+//     parameter formats             u16 count, u16 each
+//     parameter values              u16 count, each u32 length and bytes; ffffffff: NULL
+//     result formats                u16 count, u16 each
+//
+// All numbers in network order. Each field has a fixed size or says its own, and is always there,
+// in this order: a reader could take a pre-image apart again, so no two different requests have the
+// same one. Short, since SHA-256 takes its time for every 64 bytes: what is the same for all of a
+// session's requests is digested once. Whoever changes the format changes the tag.
 
 #include "cache/key.h"
+
+#include <cassert>
+#include <limits>
 
 #include "base/bytes.h"
 
 namespace pgsidecar::cache {
 namespace {
 
-constexpr std::string_view kTag{"pgsidecar key 1\0", 16};
+constexpr std::string_view kTag{"pgsidecar key 2\0", 16};
+constexpr uint32_t kNull = 0xFFFFFFFF;
 
-void AppendText(std::string& to, char field, std::string_view text) {
-  to.push_back(field);
-  AppendBig64(to, text.size());
+void AppendCount(std::string& to, size_t count) {
+  assert(count <= std::numeric_limits<uint16_t>::max());
+  AppendBig16(to, static_cast<uint16_t>(count));
+}
+
+void AppendText(std::string& to, std::string_view text) {
+  assert(text.size() < kNull);
+  AppendBig32(to, static_cast<uint32_t>(text.size()));
   to.append(text);
-}
-
-void AppendNumbers(std::string& to, char field, std::span<const uint32_t> numbers) {
-  to.push_back(field);
-  AppendBig64(to, numbers.size());
-  for (const uint32_t number : numbers) AppendBig32(to, number);
-}
-
-void AppendNumbers(std::string& to, char field, std::span<const uint16_t> numbers) {
-  to.push_back(field);
-  AppendBig64(to, numbers.size());
-  for (const uint16_t number : numbers) AppendBig16(to, number);
-}
-
-void AppendValues(std::string& to, char field,
-                  std::span<const std::optional<std::string_view>> values) {
-  to.push_back(field);
-  AppendBig64(to, values.size());
-  for (const std::optional<std::string_view>& value : values) {
-    to.push_back(value ? '\x01' : '\x00');
-    if (!value) continue;
-    AppendBig64(to, value->size());
-    to.append(*value);
-  }
 }
 
 }  // namespace
 
+Digest MakeSessionKey(const SessionFields& fields) {
+  std::string image(kTag);
+  AppendText(image, fields.session_user);
+  AppendText(image, fields.current_role);
+  AppendText(image, fields.environment);
+  return Sha256(image);
+}
+
 Digest MakeKey(const KeyFields& fields, std::string& scratch) {
   scratch.clear();
-  scratch.append(kTag);
-  scratch.push_back('\x01');
   scratch.push_back(static_cast<char>(fields.flavor));
-  scratch.push_back('\x02');
   AppendBig64(scratch, fields.database.cluster);
   AppendBig32(scratch, fields.database.oid);
-  AppendText(scratch, '\x03', fields.session_user);
-  AppendText(scratch, '\x04', fields.current_role);
-  AppendText(scratch, '\x05', fields.environment);
-  AppendText(scratch, '\x06', fields.sql);
-  AppendNumbers(scratch, '\x07', fields.parameter_types);
-  AppendNumbers(scratch, '\x08', fields.parameter_formats);
-  AppendValues(scratch, '\x09', fields.parameters);
-  AppendNumbers(scratch, '\x0a', fields.result_formats);
+  scratch.append(reinterpret_cast<const char*>(fields.session.data()), fields.session.size());
+  AppendText(scratch, fields.sql);
+  AppendCount(scratch, fields.parameter_types.size());
+  for (const uint32_t type : fields.parameter_types) AppendBig32(scratch, type);
+  AppendCount(scratch, fields.parameter_formats.size());
+  for (const uint16_t format : fields.parameter_formats) AppendBig16(scratch, format);
+  AppendCount(scratch, fields.parameters.size());
+  for (const std::optional<std::string_view>& value : fields.parameters) {
+    value ? AppendText(scratch, *value) : AppendBig32(scratch, kNull);
+  }
+  AppendCount(scratch, fields.result_formats.size());
+  for (const uint16_t format : fields.result_formats) AppendBig16(scratch, format);
   return Sha256(scratch);
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/lazy.h"
 #include "base/outbox.h"
 #include "net/tls_stream.h"
 #include "pool/tls_negotiation.h"
@@ -38,18 +39,13 @@ struct Connection {
   Role role;
   uint64_t id;  // of the session or server connection that it carries
 
-  Outbox taken;    // out of the hub, to be written
-  Outbox writing;  // what uv_write is at while `write_active`; not to be touched until it is done
-  uv_write_t write_request;
+  Outbox taken;  // out of the hub, to be written
   bool write_active = false;
   bool reading = false;
   bool connected = false;  // and TLS to the server up, or left out
 
   // Null on a plain connection. Until TLS is up it may hold what goes before it in plain.
   std::unique_ptr<TlsStream> tls;
-  // Of a connection to the server, until it is settled whether it is encrypted.
-  std::unique_ptr<pool::TlsNegotiation> negotiation;
-
   // What the hub said of it when it was last asked.
   bool wants_bytes = false;
   bool holds_input = false;
@@ -57,14 +53,24 @@ struct Connection {
 
   // The other end is to get what is in `last`, then nothing more.
   bool ending = false;
-  bool shut_down = false;  // our direction is; the other end may still be sending
-  Outbox last;
+  bool shut_down = false;                 // our direction is; the other end may still be sending
   TimePoint deadline = TimePoint::max();  // of connecting, or of ending
-  uv_shutdown_t shutdown_request;
-  uv_connect_t connect_request;
-  // Called by the loop. `status` is libuv's: of the name service or of connecting.
-  void (*connect_ended)(Connection* connection, int status) = nullptr;
-  Resolution* resolution = nullptr;  // the name service is being asked for the server's address
+
+  // What a client whom nothing holds up never needs.
+  struct Rest {
+    uv_write_t write_request;
+    // What it is at while `write_active`; not to be touched until it is done.
+    Outbox writing;
+    Outbox last;
+    uv_shutdown_t shutdown_request;
+    // Of a connection to the server, until it is settled whether it is encrypted.
+    std::unique_ptr<pool::TlsNegotiation> negotiation;
+    uv_connect_t connect_request;
+    // Called by the loop. `status` is libuv's: of the name service or of connecting.
+    void (*connect_ended)(Connection* connection, int status) = nullptr;
+    Resolution* resolution = nullptr;  // the name service is being asked for the server's address
+  };
+  Lazy<Rest> rest;
 };
 
 }  // namespace pgsidecar::net

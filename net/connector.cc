@@ -19,20 +19,21 @@ namespace {
 void OnConnected(uv_connect_t* request, int status) {
   if (status == UV_ECANCELED) return;  // closed by us
   auto* connection = static_cast<Connection*>(request->handle->data);
-  connection->connect_ended(connection, status);
+  connection->rest->connect_ended(connection, status);
 }
 
 int ConnectTo(Connection* connection, const sockaddr* address) {
   uv_tcp_nodelay(&connection->tcp, 1);
-  return uv_tcp_connect(&connection->connect_request, &connection->tcp, address, OnConnected);
+  return uv_tcp_connect(&connection->rest.Edit().connect_request, &connection->tcp, address,
+                        OnConnected);
 }
 
 void OnResolved(uv_getaddrinfo_t* request, int status, addrinfo* addresses) {
   const std::unique_ptr<Resolution> resolution(static_cast<Resolution*>(request->data));
   if (Connection* connection = resolution->connection) {
-    connection->resolution = nullptr;
+    connection->rest.Edit().resolution = nullptr;
     if (status == 0) status = ConnectTo(connection, addresses->ai_addr);
-    if (status != 0) connection->connect_ended(connection, status);
+    if (status != 0) connection->rest->connect_ended(connection, status);
   }
   uv_freeaddrinfo(addresses);
 }
@@ -43,7 +44,7 @@ int Connect(uv_loop_t* loop, const proxy::UpstreamUrl& upstream, Connection* con
   if (IsUnixDirectory(upstream.host)) {
     uv_pipe_init(loop, &connection->pipe, 0);
     connection->handle.data = connection;
-    uv_pipe_connect(&connection->connect_request, &connection->pipe,
+    uv_pipe_connect(&connection->rest.Edit().connect_request, &connection->pipe,
                     SocketPath(upstream.host, upstream.port).c_str(), OnConnected);
     return 0;
   }
@@ -63,13 +64,13 @@ int Connect(uv_loop_t* loop, const proxy::UpstreamUrl& upstream, Connection* con
   hints.ai_socktype = SOCK_STREAM;
   const int status = uv_getaddrinfo(loop, &resolution->request, OnResolved, upstream.host.c_str(),
                                     std::to_string(upstream.port).c_str(), &hints);
-  if (status == 0) connection->resolution = resolution.release();
+  if (status == 0) connection->rest.Edit().resolution = resolution.release();
   return status;
 }
 
 void AbandonResolution(Connection* connection) {
-  if (connection->resolution == nullptr) return;
-  std::exchange(connection->resolution, nullptr)->connection = nullptr;
+  if (connection->rest->resolution == nullptr) return;
+  std::exchange(connection->rest.Edit().resolution, nullptr)->connection = nullptr;
 }
 
 }  // namespace pgsidecar::net

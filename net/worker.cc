@@ -119,10 +119,10 @@ void Worker::Open(Adopted adopted) {
 void Worker::Connect(proxy::ServerId id, Role role, Outbox first_bytes,
                      std::unique_ptr<pool::TlsNegotiation> negotiation) {
   auto* connection = new Connection(this, role, id);
-  connection->last = std::move(first_bytes);
-  connection->negotiation = std::move(negotiation);
+  connection->rest.Edit().last = std::move(first_bytes);
+  connection->rest.Edit().negotiation = std::move(negotiation);
   connection->deadline = Now() + connect_timeout_;
-  connection->connect_ended = OnConnectEnded;
+  connection->rest.Edit().connect_ended = OnConnectEnded;
   if (role == Role::kServer) {
     servers_[id] = connection;
   } else {
@@ -138,8 +138,8 @@ void Worker::OnConnectEnded(Connection* connection, int status) {
     worker->Lose(connection, NetError(kNotConnected, status));
     return worker->Settle();
   }
-  if (connection->negotiation != nullptr) {
-    worker->Negotiate(connection, connection->negotiation->Begin());
+  if (connection->rest->negotiation != nullptr) {
+    worker->Negotiate(connection, connection->rest->negotiation->Begin());
   } else {
     worker->OnOpen(connection);
   }
@@ -151,7 +151,7 @@ void Worker::OnOpen(Connection* connection) {
   connection->connected = true;
   if (connection->role == Role::kCancel) {
     connection->deadline = Now() + connect_timeout_;
-    connection->taken = std::exchange(connection->last, {});
+    connection->taken = std::exchange(connection->rest.Edit().last, {});
     Write(connection);
     return UpdateReading(connection);
   }
@@ -160,9 +160,10 @@ void Worker::OnOpen(Connection* connection) {
   TransportSecurity transport;
   if (connection->tls != nullptr) transport = connection->tls->security();
   const bool repeats =
-      connection->negotiation != nullptr && connection->negotiation->repeats_startup();
-  if (connection->negotiation != nullptr && !connection->negotiation->watches_startup()) {
-    connection->negotiation.reset();
+      connection->rest->negotiation != nullptr && connection->rest->negotiation->repeats_startup();
+  if (connection->rest->negotiation != nullptr &&
+      !connection->rest->negotiation->watches_startup()) {
+    connection->rest.Edit().negotiation.reset();
   }
   SharedHub::Access hub = hub_->Lock(id_);
   if (repeats) {
@@ -199,7 +200,7 @@ void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) 
 
 void Worker::OnBytes(Connection* connection, std::string_view bytes) {
   if (connection->ending) return;  // nobody listens any more
-  if (connection->tls != nullptr || connection->negotiation != nullptr) {
+  if (connection->tls != nullptr || connection->rest->negotiation != nullptr) {
     return OnGuardedBytes(connection, bytes);
   }
   Deliver(connection, bytes);
@@ -266,7 +267,13 @@ void Worker::Note(proxy::Hub& hub, Connection* connection) {
   const bool may_take = !connection->write_active && connection->taken.empty();
   connection->left_behind = !may_take;
   if (connection->role == Role::kClient) {
-    if (may_take) hub.TakeClientBytes(connection->id, &connection->taken);
+    if (may_take) {
+      if (!spare_outboxes_.empty()) {
+        connection->taken = std::move(spare_outboxes_.back());
+        spare_outboxes_.pop_back();
+      }
+      hub.TakeClientBytes(connection->id, &connection->taken);
+    }
     const proxy::Session* session = hub.FindSession(connection->id);
     connection->wants_bytes = session != nullptr && session->WantsClientBytes();
     connection->holds_input = session != nullptr && session->holds_input();
@@ -359,24 +366,33 @@ void Worker::Write(Connection* connection) {
   const bool had_bytes = !connection->taken.empty();
   while (true) {
     if (connection->ending && connection->taken.empty())
-      std::swap(connection->taken, connection->last);
+      std::swap(connection->taken, connection->rest.Edit().last);
     if (connection->tls != nullptr && !WriteTls(connection)) return;
     if (!connection->connected) return;
     while (!connection->taken.empty()) {
       if (!WriteSome(connection, &connection->taken)) return;
     }
-    if (!connection->ending || connection->last.empty()) break;
+    if (!connection->ending || connection->rest->last.empty()) break;
   }
+  if (connection->role == Role::kClient) KeepMemory(connection);
   if (connection->ending) {
     if (std::exchange(connection->shut_down, true)) return;
     // Closing now could destroy what the other end has not read yet; it closes when it has.
-    uv_shutdown(&connection->shutdown_request, &connection->stream, nullptr);
+    uv_shutdown(&connection->rest.Edit().shutdown_request, &connection->stream, nullptr);
     return UpdateReading(connection);
   }
   // What was held back because of these bytes goes on.
   if (connection->left_behind || (had_bytes && connection->holds_input)) {
     news_.push_back({News::Kind::kReady, connection, {}});
   }
+}
+
+// A client that has nothing to be written has no memory for it.
+void Worker::KeepMemory(Connection* connection) {
+  constexpr size_t kMostSpare = 16;
+  if (!connection->taken.has_memory()) return;
+  Outbox spare = std::exchange(connection->taken, {});
+  if (spare_outboxes_.size() < kMostSpare) spare_outboxes_.push_back(std::move(spare));
 }
 
 // Writes what the socket takes. Returns false if it takes no more: the rest is handed to uv_write.
@@ -400,19 +416,19 @@ bool Worker::WriteSome(Connection* connection, Outbox* out) {
     Lose(connection, NetError("lost the connection", written));
     return false;
   }
-  connection->writing = std::exchange(*out, {});
-  std::vector<std::string_view> all(connection->writing.pieces());
-  all.resize(connection->writing.Peek(all));
+  connection->rest.Edit().writing = std::exchange(*out, {});
+  std::vector<std::string_view> all(connection->rest->writing.pieces());
+  all.resize(connection->rest->writing.Peek(all));
   std::vector<uv_buf_t> blocks;
   blocks.reserve(all.size());
   for (const std::string_view piece : all) {
     blocks.push_back(
         uv_buf_init(const_cast<char*>(piece.data()), static_cast<unsigned>(piece.size())));
   }
-  connection->write_request.data = connection;
+  connection->rest.Edit().write_request.data = connection;
   connection->write_active = true;
-  const int status = uv_write(&connection->write_request, &connection->stream, blocks.data(),
-                              static_cast<unsigned>(blocks.size()), OnWritten);
+  const int status = uv_write(&connection->rest.Edit().write_request, &connection->stream,
+                              blocks.data(), static_cast<unsigned>(blocks.size()), OnWritten);
   if (status != 0) {
     connection->write_active = false;
     Lose(connection, NetError("lost the connection", status));
@@ -425,7 +441,7 @@ void Worker::OnWritten(uv_write_t* request, int status) {
   connection->write_active = false;
   if (status == UV_ECANCELED || uv_is_closing(&connection->handle)) return;
   Worker* worker = connection->worker;
-  connection->writing.Clear();
+  connection->rest.Edit().writing.Clear();
   if (status != 0) {
     worker->Lose(connection, NetError("lost the connection", status));
   } else {
@@ -444,7 +460,7 @@ void Worker::OnWritten(uv_write_t* request, int status) {
 void Worker::Lose(Connection* connection, Error error) {
   if (uv_is_closing(&connection->handle)) return;
   const bool told = connection->ending;  // the hub has let go of it
-  if (connection->negotiation != nullptr && !told) GiveRefusal(connection);
+  if (connection->rest->negotiation != nullptr && !told) GiveRefusal(connection);
   Close(connection);
   if (!told) news_.push_back({News::Kind::kLost, connection, std::move(error)});
 }
@@ -453,7 +469,7 @@ void Worker::End(Connection* connection, Outbox last) {
   (connection->role == Role::kClient ? clients_ : servers_).erase(connection->id);
   others_.insert(connection);
   connection->ending = true;
-  connection->last = std::move(last);
+  connection->rest.Edit().last = std::move(last);
   connection->deadline = Now() + kLingerTime;
   Write(connection);
   UpdateReading(connection);

@@ -102,6 +102,7 @@ class Worker {
                std::unique_ptr<pool::TlsNegotiation> negotiation);
   void Write(Connection* connection);
   bool WriteSome(Connection* connection, Outbox* out);
+  void KeepMemory(Connection* connection);
   bool WantsBytes(const Connection& connection) const;
   void UpdateReading(Connection* connection);
   void End(Connection* connection, Outbox last);
@@ -144,6 +145,7 @@ class Worker {
   proxy::Output output_;
   std::vector<proxy::NetAction> actions_;
   std::vector<Adopted> adopted_;
+  std::vector<Outbox> spare_outboxes_;  // empty, with memory
   std::vector<Connection*> noted_;  // whose bytes have been taken, or whose wish may have changed
   Duration connect_timeout_{};      // as the configuration says now
   bool ending_ = false;

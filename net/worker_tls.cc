@@ -68,20 +68,20 @@ void Worker::Negotiate(Connection* connection, TlsNegotiation::Step step) {
       break;
   }
   const bool shook_hands = connection->tls != nullptr && connection->tls->started();
-  Lose(connection, shook_hands ? connection->tls->error() : connection->negotiation->error());
+  Lose(connection, shook_hands ? connection->tls->error() : connection->rest->negotiation->error());
 }
 
 // The same connection to the hub, another socket.
 void Worker::Reconnect(Connection* connection) {
-  std::unique_ptr<TlsNegotiation> negotiation = std::move(connection->negotiation);
-  Outbox last = std::move(connection->last);
+  std::unique_ptr<TlsNegotiation> negotiation = std::move(connection->rest.Edit().negotiation);
+  Outbox last = std::move(connection->rest.Edit().last);
   Close(connection);
   Connect(connection->id, connection->role, std::move(last), std::move(negotiation));
 }
 
 // What the server has said before it went, and nobody has heard.
 void Worker::GiveRefusal(Connection* connection) {
-  const std::string said = connection->negotiation->TakeSaid();
+  const std::string said = connection->rest->negotiation->TakeSaid();
   if (!said.empty() && connection->role == Role::kServer) {
     Deliver(connection, said);
   }
@@ -112,8 +112,8 @@ void Worker::StartClientTls(Connection* connection, proxy::NetAction action) {
 // Bytes of a socket that is encrypted, or of which that is not settled yet.
 void Worker::OnGuardedBytes(Connection* connection, std::string_view bytes) {
   if (connection->tls == nullptr) return DeliverJudged(connection, bytes);
-  if (connection->negotiation != nullptr && !connection->tls->started()) {
-    return Negotiate(connection, connection->negotiation->OnAnswer(bytes));
+  if (connection->rest->negotiation != nullptr && !connection->tls->started()) {
+    return Negotiate(connection, connection->rest->negotiation->OnAnswer(bytes));
   }
   connection->tls->Feed(bytes);
   Pump(connection);
@@ -123,13 +123,13 @@ void Worker::OnGuardedBytes(Connection* connection, std::string_view bytes) {
 // Plain bytes of a connection to the server whose first words may still mean another attempt.
 void Worker::DeliverJudged(Connection* connection, std::string_view bytes) {
   using Step = TlsNegotiation::Step;
-  if (connection->negotiation == nullptr) return Deliver(connection, bytes);
-  switch (connection->negotiation->OnStartupAnswer(bytes)) {
+  if (connection->rest->negotiation == nullptr) return Deliver(connection, bytes);
+  switch (connection->rest->negotiation->OnStartupAnswer(bytes)) {
     case Step::kReconnect:
       return Reconnect(connection);
     case Step::kPass: {
-      const std::string said = connection->negotiation->TakeSaid();
-      connection->negotiation.reset();
+      const std::string said = connection->rest->negotiation->TakeSaid();
+      connection->rest.Edit().negotiation.reset();
       return Deliver(connection, said);
     }
     default:  // more of it has to come
@@ -188,7 +188,7 @@ bool Worker::ShakeHands(Connection* connection) {
         if (client) hub->OnClientGone(connection->id, Now());
         Collect(*hub);
       }
-      if (!client) Negotiate(connection, connection->negotiation->OnHandshakeFailed());
+      if (!client) Negotiate(connection, connection->rest->negotiation->OnHandshakeFailed());
       return false;
   }
   if (client) {
@@ -217,7 +217,7 @@ bool Worker::WriteTls(Connection* connection) {
       return plain->empty();
     }
     if (plain->empty()) {
-      if (connection->ending && connection->last.empty()) tls.Close();
+      if (connection->ending && connection->rest->last.empty()) tls.Close();
       if (tls.out.empty()) return true;
       continue;
     }

@@ -58,6 +58,7 @@ bool IsOfUse(const ServerConnection& server, const LeaseWish& wish) {
 }
 
 // How little has to be done before the session can go on, and how little is lost to others.
+constexpr int kBestRank = 16 + 8 + 4 + 2 + 1;
 int Rank(const ServerConnection& server, const LeaseWish& wish) {
   const bool takes_sequences = wish.uses_sequences && server.sequence_client != 0 &&
                                server.sequence_client != wish.client &&
@@ -69,8 +70,13 @@ int Rank(const ServerConnection& server, const LeaseWish& wish) {
 
 }  // namespace
 
-ServerConnection* Pool::TakeIdle(const LeaseWish& wish) {
-  auto best = idle_.end();
+ServerConnection* Pool::TakeIdle(const LeaseWish& wish, const ServerConnection* last) {
+  // Mostly that which the session has had before, and then the others need not be looked at.
+  auto best = std::find(idle_.begin(), idle_.end(), last);
+  if (best != idle_.end() && IsOfUse(*last, wish) && Rank(*last, wish) == kBestRank) {
+    return TakeOut(best);
+  }
+  best = idle_.end();
   int best_rank = 0;
   for (auto it = idle_.begin(); it != idle_.end(); ++it) {
     if (!IsOfUse(**it, wish)) continue;
@@ -79,9 +85,12 @@ ServerConnection* Pool::TakeIdle(const LeaseWish& wish) {
     best = it;
     best_rank = rank;
   }
-  if (best == idle_.end()) return nullptr;
-  ServerConnection* server = *best;
-  idle_.erase(best);
+  return best == idle_.end() ? nullptr : TakeOut(best);
+}
+
+ServerConnection* Pool::TakeOut(std::vector<ServerConnection*>::iterator place) {
+  ServerConnection* server = *place;
+  idle_.erase(place);
   return server;
 }
 

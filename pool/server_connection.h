@@ -69,6 +69,7 @@ struct Environment {
   uint32_t database = 0;            // OID
   bool read_committed = false;      // default_transaction_isolation
   std::string uncacheable_because;  // "" if nothing forbids caching
+  bool operator==(const Environment&) const = default;
 };
 
 class ServerConnection {
@@ -129,7 +130,7 @@ class ServerConnection {
   bool checking = false;          // its health, ahead of a lease
   bool reset_due = false;         // the client that had it has left something behind
   bool own_query_failed = false;  // of the check or the reset that has just ended
-  std::optional<Environment> environment;
+  std::shared_ptr<const Environment> environment;
   ClientId client = 0;  // who holds the lease, or is being judged
   int cancels_in_flight = 0;
   // By when what is under way without a client (a login, a probe, a clean-up) has to be over.

@@ -24,7 +24,7 @@ namespace pgsidecar::proxy {
 // What a server connection was told at its login.
 struct LoginState {
   pool::Parameters parameters;
-  std::optional<pool::Environment> environment;
+  std::shared_ptr<const pool::Environment> environment;  // null: not known
   uint32_t pid = 0;
   size_t cancel_key_bytes = 0;
 };

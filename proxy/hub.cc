@@ -43,6 +43,7 @@ Hub::Hub(const Config* config, Random random, WorkerId workers)
              .store = &store_,
              .flights = &flights_,
              .prepared = &prepared_,
+             .decisions = &decisions_,
              .statistics = &statistics_,
              .mismatches = &mismatches_,
              .databases = &databases_};
@@ -92,9 +93,23 @@ void Hub::TakeClientBytes(ClientId id, Outbox* into) {
   const size_t bytes = session->client_out.bytes();
   statistics_.bytes_to_clients += bytes;
   std::swap(session->client_out, *into);
+  if (session->client_out.has_memory()) KeepMemory(&session->client_out);
   if (bytes >= config_->client_buffer_bytes && session->server() != nullptr) {
     TouchServer(*session->server());
   }
+}
+
+// A client that has nothing to be written has no memory for it.
+void Hub::LendMemory(Session* session) {
+  if (session->client_out.has_memory() || spare_outboxes_.empty()) return;
+  session->client_out = std::move(spare_outboxes_.back());
+  spare_outboxes_.pop_back();
+}
+
+void Hub::KeepMemory(Outbox* outbox) {
+  constexpr size_t kMostSpare = 64;
+  Outbox spare = std::exchange(*outbox, {});
+  if (spare_outboxes_.size() < kMostSpare) spare_outboxes_.push_back(std::move(spare));
 }
 
 void Hub::TakeServerBytes(ServerId id, Outbox* into) {
@@ -155,6 +170,7 @@ ClientId Hub::OnClientOpened(bool trusted_listener, std::string peer, TimePoint 
 void Hub::OnClientBytes(ClientId id, std::string_view bytes, TimePoint now) {
   Session* session = FindSession(id);
   if (session == nullptr) return;
+  LendMemory(session);
   session->OnClientBytes(bytes, now);
   Settle(session, now);
 }
@@ -183,9 +199,12 @@ void Hub::OnClientGone(ClientId id, TimePoint now) {
 }
 
 void Hub::Settle(Session* session, TimePoint now) {
-  unsettled_.push_back(session->id());
-  if (settling_) return;
+  if (settling_) {
+    unsettled_.push_back(session->id());
+    return;
+  }
   settling_ = true;
+  SettleOne(session, now);
   while (!unsettled_.empty()) {
     const ClientId id = unsettled_.front();
     unsettled_.pop_front();

@@ -218,6 +218,8 @@ class Hub {
     size_t clients = 0;
     Duration processor_time{};
   };
+  void LendMemory(Session* session);
+  void KeepMemory(Outbox* outbox);
   void Touch(const Session& session);
   void TouchServer(const pool::ServerConnection& server);
   void TouchServer(ServerId id);
@@ -328,6 +330,9 @@ class Hub {
   cache::VersionTable versions_;
   cache::Store store_;
   cache::SingleFlight flights_;
+  DecisionPool decisions_;
+  // Empty, with memory: of clients that have nothing to be written, for those that will have.
+  std::vector<Outbox> spare_outboxes_;
   pool::PreparedRegistry prepared_;
   Statistics statistics_;
   MismatchLog mismatches_;

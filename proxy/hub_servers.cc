@@ -59,7 +59,7 @@ void Hub::Probe(ServerConnection* server, TimePoint now) {
       [server, answer](const Error*) {
         if (!answer->has_value()) return;
         catalog::ProbeAnswer& probe = **answer;
-        server->environment =
+        server->environment = std::make_shared<const pool::Environment>(
             pool::Environment{.fingerprint = std::move(probe.environment),
                               .login_settings = std::move(probe.login_settings),
                               .search_path = std::move(probe.search_path),
@@ -68,7 +68,7 @@ void Hub::Probe(ServerConnection* server, TimePoint now) {
                               .conf_load_time = std::move(probe.conf_load_time),
                               .database = probe.database,
                               .read_committed = probe.default_isolation == "read committed",
-                              .uncacheable_because = std::move(probe.uncacheable_because)};
+                              .uncacheable_because = std::move(probe.uncacheable_because)});
       });
   TouchServer(server->id());
 }
@@ -92,6 +92,12 @@ void Hub::OnProbed(ServerConnection* server, TimePoint now) {
   pool::Pool* pool = PoolFor(*server);
   Session* session = FindSession(server->client);
   Door* door = DoorOf(*server);
+  // As it does not change for long, all who are told of it share one.
+  if (server->environment && pool->environment && *server->environment == *pool->environment) {
+    server->environment = pool->environment;
+  } else if (server->environment) {
+    pool->environment = server->environment;
+  }
   if (server->pool == nullptr) {
     pool->Adopt(server);
     // The URL's password is relied on once the proxy itself has come in by it.
@@ -154,7 +160,7 @@ void Hub::Lease(Session* session, TimePoint now) {
   wish.only_last &= last != nullptr && last->pool == pool && last->sequence_client == session->id();
   if (orders_.paused(pool->database())) return pool->Enqueue(std::move(wish), now);
   // Who waits already can use none of those that are idle.
-  if (ServerConnection* server = pool->TakeIdle(wish)) return Offer(server, session, now);
+  if (ServerConnection* server = pool->TakeIdle(wish, last)) return Offer(server, session, now);
   ++statistics_.waits;
   pool->Enqueue(std::move(wish), now);
   if (Recall(*pool, now)) return;  // should it not come back: FeedPools
@@ -425,6 +431,7 @@ void Hub::OnServerBytes(ServerId id, std::string_view bytes, TimePoint now) {
   const bool relayed =
       server->state() == ServerState::kLoggingIn && session != nullptr && !session->judged();
   if (relayed || server->state() == ServerState::kLeased) {
+    LendMemory(session);
     session->OnServerBytes(bytes, now);
     Settle(session, now);
     // A login that waits for its client's answer makes room for another.

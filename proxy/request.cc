@@ -39,15 +39,13 @@ void Request::Clear() {
   copy_ended = false;
 }
 
-void RequestReader::Append(char type, std::string_view bytes) {
-  building_.messages.push_back({type, building_.bytes.size(), bytes.size()});
-  building_.bytes.append(bytes);
+void Request::Append(char type, std::string_view message) {
+  messages.push_back({type, bytes.size(), message.size()});
+  bytes.append(message);
 }
 
-RequestReader::Outcome RequestReader::Emit(Request* request) {
-  std::swap(*request, building_);
-  building_.Clear();
-  rest_bytes_ = request->rest_bytes;
+RequestReader::Outcome RequestReader::End(const Request& request) {
+  rest_bytes_ = request.rest_bytes;
   return Outcome::kRequest;
 }
 
@@ -70,7 +68,7 @@ RequestReader::Outcome RequestReader::Next(std::string_view& input, Request* req
     }
     const Request::Kind kind = KindOf(header.type);
     // What follows an extended request without Sync does not belong to it.
-    if (kind != Request::Kind::kExtended && !building_.messages.empty()) return Emit(request);
+    if (kind != Request::Kind::kExtended && !request->messages.empty()) return End(*request);
     if (kind == Request::Kind::kCopy) return NextCopy(input, request, error);
 
     const size_t total = pgwire::kHeaderBytes + header.body_bytes;
@@ -79,23 +77,23 @@ RequestReader::Outcome RequestReader::Next(std::string_view& input, Request* req
         (total <= Request::kMaxWholeBytes || there < Request::kMaxWholeBytes / 4)) {
       return Outcome::kNeedMore;
     }
-    building_.kind = kind;
-    Append(header.type, input.substr(0, there));
+    request->kind = kind;
+    request->Append(header.type, input.substr(0, there));
     input.remove_prefix(there);
-    building_.rest_bytes = total - there;
-    building_.synced = header.type == frontend::kSync;
-    const bool ends = kind != Request::Kind::kExtended || building_.rest_bytes > 0 ||
-                      building_.synced || header.type == frontend::kFlush ||
-                      building_.bytes.size() > Request::kMaxRequestBytes;
-    if (ends) return Emit(request);
+    request->rest_bytes = total - there;
+    request->synced = header.type == frontend::kSync;
+    const bool ends = kind != Request::Kind::kExtended || request->rest_bytes > 0 ||
+                      request->synced || header.type == frontend::kFlush ||
+                      request->bytes.size() > Request::kMaxRequestBytes;
+    if (ends) return End(*request);
   }
 }
 
 // Copy data passes as it comes: whole messages as far as they are there, then the beginning of one.
 RequestReader::Outcome RequestReader::NextCopy(std::string_view& input, Request* request,
                                                Error* error) {
-  building_.kind = Request::Kind::kCopy;
-  while (!building_.copy_ended && building_.rest_bytes == 0) {
+  request->kind = Request::Kind::kCopy;
+  while (!request->copy_ended && request->rest_bytes == 0) {
     pgwire::FrameHeader header;
     const pgwire::FrameStatus status = pgwire::ReadFrontendHeader(input, &header, error);
     if (status == pgwire::FrameStatus::kError) return Outcome::kError;
@@ -104,13 +102,13 @@ RequestReader::Outcome RequestReader::NextCopy(std::string_view& input, Request*
     const size_t there = std::min(total, input.size());
     if (header.type != frontend::kCopyData) {
       if (there < total) break;
-      building_.copy_ended = true;
+      request->copy_ended = true;
     }
-    building_.bytes.append(input.substr(0, there));
+    request->bytes.append(input.substr(0, there));
     input.remove_prefix(there);
-    building_.rest_bytes = total - there;
+    request->rest_bytes = total - there;
   }
-  return building_.bytes.empty() ? Outcome::kNeedMore : Emit(request);
+  return request->bytes.empty() ? Outcome::kNeedMore : End(*request);
 }
 
 std::string_view RequestReader::TakeRest(std::string_view& input) {

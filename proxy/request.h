@@ -50,6 +50,7 @@ struct Request {
   bool IsPartial(const Message& message) const {
     return rest_bytes > 0 && &message == &messages.back();
   }
+  void Append(char type, std::string_view message);
   void Clear();
 };
 
@@ -57,8 +58,9 @@ class RequestReader {
  public:
   enum class Outcome : uint8_t { kNeedMore, kRequest, kError };
 
-  // Takes bytes from the front of `input`. kRequest: `request` holds the next one. kNeedMore: what
-  // is left of `input` is less than a message and has to be handed in again with more behind it.
+  // Takes bytes from the front of `input` to the end of `request`, which is empty at first.
+  // kRequest: it is whole. kNeedMore: it may have begun, and what is left of `input` is less than a
+  // message; both have to be handed in again, with more behind it.
   Outcome Next(std::string_view& input, Request* request, Error* error);
 
   // Bytes of a message begun in the last request; not more than its rest_bytes.
@@ -66,11 +68,9 @@ class RequestReader {
   size_t rest_bytes() const { return rest_bytes_; }
 
  private:
-  Outcome Emit(Request* request);
+  Outcome End(const Request& request);
   Outcome NextCopy(std::string_view& input, Request* request, Error* error);
-  void Append(char type, std::string_view bytes);
 
-  Request building_;  // an extended request without its end
   size_t rest_bytes_ = 0;
 };
 

@@ -97,21 +97,23 @@ void Session::ProcessRequests(std::string_view& input, TimePoint now) {
   while (wait_ == Wait::kNone && !OutputIsFull() &&
          (state_ == SessionState::kReady || state_ == SessionState::kConsole)) {
     if (reader_.rest_bytes() > 0) {
-      if (input.empty()) return;
+      if (input.empty()) return PutDecisionBack();
       const std::string_view part = reader_.TakeRest(input);
       if (server_ != nullptr && rest_passes_) server_->out.Append(part);
       continue;
     }
+    if (decision_ == nullptr) decision_ = shared_.decisions->Take();
     Error error;
-    switch (reader_.Next(input, &request_, &error)) {
+    switch (reader_.Next(input, &request(), &error)) {
       case RequestReader::Outcome::kNeedMore:
-        return;
+        return PutDecisionBack();
       case RequestReader::Outcome::kError:
         return Fatal(error);
       case RequestReader::Outcome::kRequest:
         Begin(now);
     }
   }
+  PutDecisionBack();
 }
 
 // A wait is over: the request at hand goes on, and then what came behind it.
@@ -171,7 +173,7 @@ void Session::Fatal(const Error& error) {
 void Session::Close() {
   if (state_ == SessionState::kClosed || state_ == SessionState::kDraining) return;
   const bool dedicated = state_ == SessionState::kLoggingIn || state_ == SessionState::kReplication;
-  if (wait_ == Wait::kFlight) shared_.flights->Leave(key_, id_);
+  if (wait_ == Wait::kFlight) shared_.flights->Leave(decision().key, id_);
   wait_ = Wait::kNone;
   request_pending_ = false;
   DropFill();
@@ -205,7 +207,7 @@ void Session::Close() {
 
 void Session::OnClientGone(TimePoint) {
   // Who has said Terminate behind a query has asked for it to be run, and may be gone before it is.
-  if (wait_ == Wait::kQuiet && request_pending_ && request_.kind == Request::Kind::kTerminate) {
+  if (wait_ == Wait::kQuiet && request_pending_ && request().kind == Request::Kind::kTerminate) {
     client_vanished_ = true;
     return;
   }
@@ -256,7 +258,7 @@ bool Session::MayReset() const {
   const Config& config = *shared_.config;
   return pool_mode_ == pool::PoolMode::kSession && ResetClears(pin_) && !beyond_reset_ &&
          bypass_.empty() && !config.server_reset_query.empty() &&
-         (config.ResetDiscardsAll() || settings_changed_.untouched());
+         (config.ResetDiscardsAll() || settings_changed_->untouched());
 }
 
 // The owner takes the server connection back when it takes the action.
@@ -380,18 +382,18 @@ void Session::OnCancelRequest(TimePoint now) {
     // The transaction has to fail with it, so the server is told, however long that takes.
     DropFill();
     if (wait_ == Wait::kCatalog || wait_ == Wait::kAudit) {
-      decision_.Clear();
+      decision().Clear();
       MakePlan();
       wait_ = Wait::kNone;
     }
-    decision_.forced = canceled;
+    decision().forced = canceled;
     if (wait_ == Wait::kNone) Continue(now);
     return;
   }
-  if (wait_ == Wait::kFlight) shared_.flights->Leave(key_, id_);
+  if (wait_ == Wait::kFlight) shared_.flights->Leave(decision().key, id_);
   if (wait_ == Wait::kLease) pool_->Leave(id_);
   SendError(canceled);
-  if (request_.kind != Request::Kind::kExtended || request_.synced) {
+  if (request().kind != Request::Kind::kExtended || request().synced) {
     SendReady();
   } else {
     skip_to_sync_ = true;
@@ -428,7 +430,7 @@ void Session::OnTick(TimePoint now) {
     return Resume(now);
   }
   if (wait_ == Wait::kFlight && now - wait_since_ > config.single_flight_wait) {
-    shared_.flights->Leave(key_, id_);
+    shared_.flights->Leave(decision().key, id_);
     Resume(now);
   }
 }

@@ -21,6 +21,7 @@
 #define PGSIDECAR_PROXY_SESSION_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@
 
 #include "base/clock.h"
 #include "base/flat_queue.h"
+#include "base/hash.h"
+#include "base/lazy.h"
 #include "base/outbox.h"
 #include "base/transport.h"
 #include "cache/fill.h"
@@ -50,6 +53,7 @@
 #include "proxy/auth_settings.h"
 #include "proxy/config.h"
 #include "proxy/database.h"
+#include "proxy/decision.h"
 #include "proxy/local_answer.h"
 #include "proxy/own_settings.h"
 #include "proxy/request.h"
@@ -67,6 +71,7 @@ struct Shared {
   cache::Store* store = nullptr;
   cache::SingleFlight* flights = nullptr;
   pool::PreparedRegistry* prepared = nullptr;
+  DecisionPool* decisions = nullptr;
   Statistics* statistics = nullptr;
   MismatchLog* mismatches = nullptr;
   const std::vector<std::unique_ptr<Database>>* databases = nullptr;
@@ -108,21 +113,6 @@ Error BlockInStatementMode();
 
 // Whether server_reset_query, which is DISCARD ALL, undoes what a session has been pinned for.
 bool ResetClears(catalog::Pin pin);
-
-// A prepared statement as this client knows it.
-struct ClientStatement {
-  std::shared_ptr<const pool::PreparedStatement> prepared;
-  std::shared_ptr<StatementRecord> record;  // null for a statement answered here
-  pool::Description description;            // the first that the server gave
-  std::vector<uint32_t> described_parameters;
-  uint64_t described_under = 0;        // Session::names_id_ of then
-  bool changed = false;                // where it was prepared last it was found to be another
-  uint64_t catalog_version = 0;        // of when it was parsed
-  std::vector<sql::Literal> literals;  // of its text, if the record is a template's
-  std::string local_sql;               // for one that is answered here
-  bool local() const { return record == nullptr; }
-  void Clear();  // but for capacities
-};
 
 // The peer of a client that has come over a Unix socket.
 inline constexpr std::string_view kUnixPeer = "unix";
@@ -207,8 +197,9 @@ class Session {
   // --- what it is ---
   ClientId id() const { return id_; }
   SessionState state() const { return state_; }
-  const pgwire::StartupMessage& startup() const { return startup_; }
-  const pgwire::CancelRequest& cancel_request() const { return cancel_request_; }
+  // Once the login is over, the pool's, which may have its parameters in another order.
+  const pgwire::StartupMessage& startup() const { return pool_ ? pool_->startup() : startup_; }
+  const pgwire::CancelRequest& cancel_request() const { return *cancel_request_; }
   pool::ServerConnection* server() const { return server_; }
   pool::Pool* pool() const { return pool_; }
   Database* database() const { return database_; }
@@ -235,7 +226,8 @@ class Session {
   bool is_console() const { return is_console_; }
   // May do what changes something, and see what other users' statements say.
   bool console_admin() const { return console_admin_; }
-  const std::string& console_sql() const { return console_sql_; }
+  // REQUIRES: wants_console_answer(). Valid until it is given.
+  std::string_view console_sql() const { return decision().text; }
   bool WantsReplication() const;
   bool owes_login_answer() const { return answer_due_; }
   bool waits_for_catalog() const { return wait_ == Wait::kCatalog; }
@@ -301,50 +293,12 @@ class Session {
   };
   struct Batch {
     std::unique_ptr<cache::Fill> fill;
-    std::optional<Verified> verified;  // then the fill is only compared
-    bool leading = false;              // a flight of others waits for the fill
-    Digest key{};                      // of the fill
+    std::unique_ptr<Verified> verified;  // then the fill is only compared
+    bool leading = false;                // a flight of others waits for the fill
+    Digest key{};                        // of the fill
     bool may_change_catalog = false;
     bool failed = false;  // an error has come
     std::shared_ptr<StatementRecord> record;
-  };
-
-  // What is decided about the request at hand.
-  struct Decision {
-    Plan plan;                                              // of all that it runs
-    std::vector<std::shared_ptr<StatementRecord>> records;  // what it runs, in order
-    // In the extended protocol: how each of them is run; the Bind's body is a view into request_.
-    struct Run {
-      std::shared_ptr<ClientStatement> statement;
-      std::string_view bind;
-    };
-    std::vector<Run> runs;
-    // What it parses, in order; the names are views into request_.
-    struct Parsed {
-      size_t offset;  // of the message
-      std::string_view name;
-      std::shared_ptr<ClientStatement> statement;
-    };
-    std::vector<Parsed> parsed;
-    bool unknown = false;         // it runs something whose text is not known
-    bool local = false;           // answered here
-    std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
-    bool cache_tried = false;     // neither a hit nor to be waited for
-    bool cacheable_form = false;  // one statement, run to its end, in one of the known shapes
-    std::string_view text;        // of a simple Query: exactly as it came; a view into request_
-    // Of that statement, in the extended protocol; views into request_.
-    std::shared_ptr<ClientStatement> statement;
-    pgwire::Bind bind;
-    bool has_parse = false;
-    bool parses_known_name = false;
-    bool describes_portal = false;
-    std::string_view parsed_name;
-    // What the plan was made of.
-    uint64_t plan_catalog = 0;
-    uint64_t plan_names = 0;
-    uint64_t plan_heard = 0;
-
-    void Clear();  // but for the plan, which is made anew, and for capacities
   };
 
   // --- session_replication.cc ---
@@ -423,6 +377,10 @@ class Session {
   void MakeKey();
   void DropFill();
   void Finish();  // the request has been answered or sent
+  // REQUIRES: a request is at hand, whole or in the making.
+  Decision& decision() const { return *decision_; }
+  Request& request() const { return decision_->request; }
+  void PutDecisionBack();
   std::shared_ptr<ClientStatement> MakeStatement(const pgwire::Parse& parse);
   std::shared_ptr<ClientStatement> FindParsed(const Request::Message& message) const;
   std::shared_ptr<ClientStatement> FindStatement(std::string_view name) const;
@@ -493,7 +451,7 @@ class Session {
                 TimePoint now);
   void EndVerify(Batch& batch, TimePoint now);
   void NoteMismatch(const Batch& batch, const cache::Entry& server, Verdict verdict, TimePoint now);
-  void SkipVerify(std::optional<Verified>& verified);
+  void SkipVerify(std::unique_ptr<Verified>& verified);
 
   void LandFlight(Batch& batch);
   void DropMarkers();
@@ -600,17 +558,16 @@ class Session {
   // The client's side.
   std::string input_;  // bytes that have not been looked at: less than a message, or behind a wait
   RequestReader reader_;
-  Request request_;
-  Decision decision_;
-  std::vector<sql::Literal> literals_;  // of decision_.text
-  bool request_pending_ = false;        // request_ is not finished
-  bool client_vanished_ = false;        // behind a Terminate that waits for its turn
-  bool replayed_ = false;               // what the request needs has been prepared once
-  bool replay_failed_ = false;          // what the request needs could not be prepared
-  bool rest_passes_ = false;   // what is still to come of its last message goes to the server
-  bool skip_to_sync_ = false;  // after an error of our own in the extended protocol
+  // Of the shared pool's; null between requests.
+  std::unique_ptr<Decision> decision_;
+  bool request_pending_ = false;  // the request at hand is not finished
+  bool client_vanished_ = false;  // behind a Terminate that waits for its turn
+  bool replayed_ = false;         // what the request needs has been prepared once
+  bool replay_failed_ = false;    // what the request needs could not be prepared
+  bool rest_passes_ = false;      // what is still to come of its last message goes to the server
+  bool skip_to_sync_ = false;     // after an error of our own in the extended protocol
   pgwire::StartupMessage startup_;
-  pgwire::CancelRequest cancel_request_;
+  Lazy<pgwire::CancelRequest> cancel_request_;
   int encryption_requests_ = 0;
   uint32_t pid_ = 0;
   std::string cancel_key_;
@@ -643,9 +600,9 @@ class Session {
   std::vector<uint32_t> described_parameters_;  // the same
 
   // What the session holds.
-  std::unordered_map<std::string, std::shared_ptr<ClientStatement>> statements_;
+  Lazy<std::unordered_map<std::string, std::shared_ptr<ClientStatement>, TextHash, std::equal_to<>>>
+      statements_;
   std::shared_ptr<ClientStatement> unnamed_;
-  std::shared_ptr<ClientStatement> spare_;  // an unnamed one of before, for its memory
   // The client's statement names stand on the server itself: on the connection that the session
   // holds, or has held last.
   bool own_names_ = false;
@@ -655,7 +612,7 @@ class Session {
     pool::SharedLabel label;                  // of the settings that it was made under
     std::shared_ptr<StatementRecord> record;  // of the text; null: it has not been one PREPARE
   };
-  std::map<std::string, SqlStatement, std::less<>> sql_statements_;
+  Lazy<std::map<std::string, SqlStatement, std::less<>>> sql_statements_;
   catalog::Pin pin_ = catalog::Pin::kNone;
   bool beyond_reset_ = false;  // it may have left something behind that no reset undoes
   bool drop_drained_ = false;  // draining: what it has left behind is dropped with the connection
@@ -671,13 +628,13 @@ class Session {
   std::vector<std::shared_ptr<StatementRecord>> unaudited_;
   TimePoint unaudited_since_{};
   bool audit_presses_ = false;
-  bool cancel_sent_ = false;             // since the audit that is under way was asked
-  std::optional<std::string> learning_;  // SettingsKey() of the audit that is under way
-  pool::SharedLabel label_;              // of settings_changed_, outside of a transaction
-  pool::ServerId last_server_ = 0;       // that it has held last
-  pool::ServerId sequence_server_ = 0;   // where its last nextval ran; 0: none has run
-  bool sequences_scattered_ = false;     // earlier ones have run elsewhere
-  bool must_succeed_ = false;            // the query of our own that is under way
+  bool cancel_sent_ = false;               // since the audit that is under way was asked
+  std::unique_ptr<std::string> learning_;  // SettingsKey() of the audit that is under way
+  pool::SharedLabel label_;                // of settings_changed_, outside of a transaction
+  pool::ServerId last_server_ = 0;         // that it has held last
+  pool::ServerId sequence_server_ = 0;     // where its last nextval ran; 0: none has run
+  bool sequences_scattered_ = false;       // earlier ones have run elsewhere
+  bool must_succeed_ = false;              // the query of our own that is under way
   struct BeforeUnknown {
     catalog::Pin pin;
     std::string_view bypass;
@@ -688,18 +645,18 @@ class Session {
     pool::ServerId sequence_server;
     ClientId sequence_client;
   };
-  std::optional<BeforeUnknown> before_unknown_;  // a text that could not be parsed was sent
-  std::optional<pool::Environment> environment_;
-  SessionSettings settings_changed_;  // since the login
-  Digest environment_key_{};          // of what of both goes into the key
-  std::string search_path_;           // in force
-  std::string user_of_names_;         // whose "$user" is
+  std::unique_ptr<BeforeUnknown> before_unknown_;  // a text that could not be parsed was sent
+  std::shared_ptr<const pool::Environment> environment_;  // null: not known
+  Lazy<SessionSettings> settings_changed_;                // since the login
+  Digest session_key_{};  // of what of both goes into the key
+  std::string search_path_;                               // in force
+  std::string user_of_names_;                             // whose "$user" is
   uint64_t names_id_ = 0;
   bool names_known_ = true;            // search_path_ and user_of_names_ are what they say
   bool names_unconfirmed_ = false;     // a change of them is under way
   bool prepares_unconfirmed_ = false;  // a PREPARE, DEALLOCATE or DISCARD is
   bool encoding_unconfirmed_ = false;  // a change of how texts are read is under way
-  std::unordered_map<std::string, std::shared_ptr<Followed>> followed_portals_;
+  Lazy<std::map<std::string, std::shared_ptr<Followed>, std::less<>>> followed_portals_;
   // Something of which nothing is known has run, or has been bound to a cursor: only then can a
   // FETCH do what the DECLARE did not say.
   bool ran_unknown_ = false;
@@ -707,10 +664,10 @@ class Session {
       true;           // strings and encoding are such that a text means what the parser thinks
   bool utf8_ = true;  // both ends
   std::string_view bypass_;  // why the session does not use the cache until it ends; a constant
-  OwnSettings own_settings_;
+  Lazy<OwnSettings> own_settings_;
   uint64_t login_number_ = 0;            // among those that were let in
   CacheMode ceiling_ = CacheMode::kOff;  // what the configuration allows the session
-  SessionIdentity identity_;             // what rules know of it
+  Lazy<SessionIdentity> identity_;       // what rules know of it
   uint64_t identity_id_ = 0;
   bool isolation_known_ = true;      // of the open transaction: READ COMMITTED
   std::vector<Database*> changing_;  // told of a change of the catalog that has not ended
@@ -729,12 +686,10 @@ class Session {
   WriteLedger ledger_;
 
   // The cache.
-  Digest key_{};
-  std::string key_scratch_;
-  bool waited_for_catalog_ = false;    // the request has
-  bool joined_ = false;                // the request has waited for a flight already
-  std::unique_ptr<cache::Fill> fill_;  // for the request, once it is sent
-  std::optional<Verified> verified_;   // what the fill is compared with
+  bool waited_for_catalog_ = false;     // the request has
+  bool joined_ = false;                 // the request has waited for a flight already
+  std::unique_ptr<cache::Fill> fill_;   // for the request, once it is sent
+  std::unique_ptr<Verified> verified_;  // what the fill is compared with
   bool leading_ = false;
   std::vector<cache::WaiterId> woken_;
   std::vector<cache::CounterIndex> orphaned_;
@@ -742,7 +697,6 @@ class Session {
   bool last_is_bypass_ = false;
 
   std::string local_portal_;  // what the unnamed portal was bound to here
-  std::string console_sql_;
 };
 
 }  // namespace pgsidecar::proxy

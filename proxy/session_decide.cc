@@ -59,18 +59,18 @@ void Session::Begin(TimePoint now) {
   rest_passes_ = false;
   joined_ = false;
   waited_for_catalog_ = false;
-  if (request_.kind == Request::Kind::kTerminate) {
+  if (request().kind == Request::Kind::kTerminate) {
     if (expected_.empty()) return Close();
     wait_ = Wait::kQuiet;  // the server runs what was asked of it before
     FlushOpenBatch();
     return;
   }
-  if (request_.kind == Request::Kind::kCopy) {
+  if (request().kind == Request::Kind::kCopy) {
     ForwardCopy();
     return Finish();
   }
   if (skip_to_sync_) {
-    if (request_.kind == Request::Kind::kExtended && request_.synced) {
+    if (request().kind == Request::Kind::kExtended && request().synced) {
       skip_to_sync_ = false;
       SendReady();
     }
@@ -91,46 +91,18 @@ void Session::Begin(TimePoint now) {
 
 void Session::Finish() {
   request_pending_ = false;
-  request_.Clear();
+  request().Clear();
 }
 
-void ClientStatement::Clear() {
-  prepared.reset();
-  record.reset();
-  description = {};
-  described_parameters.clear();
-  described_under = 0;
-  changed = false;
-  catalog_version = 0;
-  literals.clear();
-  local_sql.clear();
-}
-
-void Session::Decision::Clear() {
-  // What a large request has made them is not kept for the next.
-  const auto clear = [](auto& items) {
-    constexpr size_t kMostKept = 64;
-    if (items.capacity() > kMostKept) std::remove_reference_t<decltype(items)>().swap(items);
-    items.clear();
-  };
-  clear(records);
-  clear(runs);
-  clear(parsed);
-  clear(plan.read_counters);
-  clear(plan.written_counters);
-  clear(bind.parameter_formats);
-  clear(bind.values);
-  clear(bind.result_formats);
-  unknown = local = cache_tried = cacheable_form = false;
-  forced.reset();
-  text = parsed_name = {};
-  statement.reset();
-  has_parse = parses_known_name = describes_portal = false;
+// Unless the beginning of a request is in it.
+void Session::PutDecisionBack() {
+  if (decision_ == nullptr || request_pending_ || !request().messages.empty()) return;
+  shared_.decisions->Give(std::move(decision_));
 }
 
 void Session::Decide(TimePoint now) {
-  decision_.Clear();
-  switch (request_.kind) {
+  decision().Clear();
+  switch (request().kind) {
     case Request::Kind::kQuery:
       if (!DecideQuery()) return;
       break;
@@ -139,7 +111,7 @@ void Session::Decide(TimePoint now) {
       break;
     default:  // a FunctionCall names a function by OID: nothing is known of it
       if (state_ == SessionState::kConsole) return Fatal(ConsoleTakesQueries());
-      decision_.unknown = true;
+      decision().unknown = true;
   }
   if (state_ == SessionState::kReady) {
     if (pool_mode_ == pool::PoolMode::kStatement) RefuseBlocks();
@@ -151,9 +123,9 @@ void Session::Decide(TimePoint now) {
 
 // In pool_mode statement: what would begin a transaction block is not sent.
 void Session::RefuseBlocks() {
-  for (const auto& record : decision_.records) {
+  for (const auto& record : decision().records) {
     for (const sql::StatementInfo& statement : record->info().statements) {
-      if (statement.kind == sql::StatementKind::kBegin) decision_.forced = BlockInStatementMode();
+      if (statement.kind == sql::StatementKind::kBegin) decision().forced = BlockInStatementMode();
     }
   }
 }
@@ -163,7 +135,7 @@ void Session::RefuseBlocks() {
 bool Session::WaitForReload(TimePoint now) {
   if (std::exchange(waited_for_catalog_, true) || pin_ != catalog::Pin::kNone ||
       shared_.config->unknown_code == "audit" ||  // the pin would not be for good
-      decision_.plan.pin != catalog::Pin::kFunction || !database_->reloads()) {
+      decision().plan.pin != catalog::Pin::kFunction || !database_->reloads()) {
     return false;
   }
   wait_ = Wait::kCatalog;
@@ -177,7 +149,7 @@ bool Session::WaitForAudit() {
   if (!IsOneSelect()) return false;
   // The cache is worth more than what it saves to put the audit off.
   const bool at_rest = !in_transaction() && Quiet() && !batch_open_;
-  if (audit_due_ && IsUndecided() && at_rest && decision_.plan.pin != catalog::Pin::kFunction) {
+  if (audit_due_ && IsUndecided() && at_rest && decision().plan.pin != catalog::Pin::kFunction) {
     AskAudit();
   }
   if (!OnlyOursUnanswered()) return false;
@@ -187,23 +159,23 @@ bool Session::WaitForAudit() {
 
 // The request has been decided; it goes as far as it can. Called again after each wait.
 void Session::Continue(TimePoint now) {
-  if (request_.kind == Request::Kind::kTerminate) return Close();
-  if (decision_.local && batch_open_) {
+  if (request().kind == Request::Kind::kTerminate) return Close();
+  if (decision().local && batch_open_) {
     // The client has to end the batch that it has begun on the server, and this has its place in
     // it.
-    decision_.local = false;
-    decision_.forced = OursMixed();
+    decision().local = false;
+    decision().forced = OursMixed();
   }
-  if (decision_.local) {
+  if (decision().local) {
     if (!Quiet()) {
       wait_ = Wait::kQuiet;
       return;
     }
     AnswerLocally();
-    if (!decision_.forced) return;
-    decision_.local = false;  // an error within a transaction: the server has to share it
+    if (!decision().forced) return;
+    decision().local = false;  // an error within a transaction: the server has to share it
   }
-  if (decision_.parses_known_name && !expected_.empty()) {
+  if (decision().parses_known_name && !expected_.empty()) {
     wait_ = Wait::kQuiet;  // whether the name is taken depends on an answer that is still to come
     return FlushOpenBatch();
   }
@@ -211,42 +183,43 @@ void Session::Continue(TimePoint now) {
     wait_ = Wait::kAhead;
     return FlushOpenBatch();
   }
-  if (!decision_.cache_tried && !decision_.forced) {
+  if (!decision().cache_tried && !decision().forced) {
     if (AnswerTransaction() || TryCache(now)) return;
-    decision_.cache_tried = true;
+    decision().cache_tried = true;
   }
   Forward(now);
 }
 
 // Returns false if the request cannot be read: the client has been told.
 bool Session::DecideQuery() {
-  if (request_.rest_bytes > 0 && state_ != SessionState::kConsole) {  // longer than is analysed
-    decision_.unknown = true;
+  if (request().rest_bytes > 0 && state_ != SessionState::kConsole) {  // longer than is analysed
+    decision().unknown = true;
     return true;
   }
-  const auto query = pgwire::Query::Decode(request_.body(request_.messages[0]));
+  const auto query = pgwire::Query::Decode(request().body(request().messages[0]));
   if (!query.ok()) {
     Fatal(query.error());
     return false;
   }
   if (state_ == SessionState::kConsole) {
-    console_sql_ = query->sql;
-    decision_.local = true;
+    decision().text = query->sql;
+    decision().local = true;
     return true;
   }
   auto [record, literals] = database_->book.Get(query->sql);
-  literals_.assign(literals.begin(), literals.end());
-  decision_.text = query->sql;
-  decision_.local = IsAnsweredHere(record->info());
-  if (MixesOurs(record->info())) decision_.forced = OursMixed();
-  decision_.cacheable_form = true;
-  decision_.records.push_back(std::move(record));
+  decision().literals.assign(literals.begin(), literals.end());
+  decision().text = query->sql;
+  decision().local = IsAnsweredHere(record->info());
+  if (MixesOurs(record->info())) decision().forced = OursMixed();
+  decision().cacheable_form = true;
+  decision().records.push_back(std::move(record));
   return true;
 }
 
 std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& parse) {
-  const bool may_reuse = spare_ != nullptr && spare_.use_count() == 1;
-  auto statement = may_reuse ? std::move(spare_) : std::make_shared<ClientStatement>();
+  std::shared_ptr<ClientStatement>& spare = decision().spare;
+  const bool may_reuse = spare != nullptr && spare.use_count() == 1;
+  auto statement = may_reuse ? std::move(spare) : std::make_shared<ClientStatement>();
   if (may_reuse) statement->Clear();
   auto [record, literals] = database_->book.Get(parse.sql);
   statement->literals.assign(literals.begin(), literals.end());
@@ -260,26 +233,27 @@ std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& par
   return statement;
 }
 
-// What the Parse was decided to be. REQUIRES: one of request_'s, held whole.
+// What the Parse was decided to be. REQUIRES: one of request()'s, held whole.
 std::shared_ptr<ClientStatement> Session::FindParsed(const Request::Message& message) const {
-  return std::find_if(decision_.parsed.begin(), decision_.parsed.end(),
+  return std::find_if(decision().parsed.begin(), decision().parsed.end(),
                       [&](const auto& parse) { return parse.offset == message.offset; })
       ->statement;
 }
 
 std::shared_ptr<ClientStatement> Session::FindStatement(std::string_view name) const {
   if (name.empty()) return unnamed_;
-  const auto it = statements_.find(std::string(name));
-  return it == statements_.end() ? nullptr : it->second;
+  const auto it = statements_->find(name);
+  return it == statements_->end() ? nullptr : it->second;
 }
 
 void Session::SetStatement(std::string_view name, std::shared_ptr<ClientStatement> statement) {
   if (name.empty()) {
-    spare_ = std::exchange(unnamed_, std::move(statement));
+    std::swap(unnamed_, statement);
+    if (decision_ != nullptr) decision().spare = std::move(statement);
   } else if (statement == nullptr) {
-    statements_.erase(std::string(name));
+    statements_.Edit().erase(std::string(name));
   } else {
-    statements_[std::string(name)] = std::move(statement);
+    statements_.Edit()[std::string(name)] = std::move(statement);
   }
 }
 
@@ -291,7 +265,7 @@ bool Session::DecideExtended() {
     return false;
   }
   const auto find = [&](std::string_view name) {
-    const auto& parsed = decision_.parsed;
+    const auto& parsed = decision().parsed;
     const auto it = std::find_if(parsed.rbegin(), parsed.rend(),
                                  [name](const auto& parse) { return parse.name == name; });
     return it != parsed.rend() ? it->statement : FindStatement(name);
@@ -305,11 +279,11 @@ bool Session::DecideExtended() {
     Fatal(error);
     return false;
   };
-  for (const Request::Message& message : request_.messages) {
-    const std::string_view body = request_.body(message);
+  for (const Request::Message& message : request().messages) {
+    const std::string_view body = request().body(message);
     switch (message.type) {
       case frontend::kParse: {
-        if (request_.IsPartial(message)) {
+        if (request().IsPartial(message)) {
           remote = true;
           break;  // its name is read when it is forwarded; its text is not known
         }
@@ -318,9 +292,9 @@ bool Session::DecideExtended() {
         auto statement = MakeStatement(*parse);
         note(statement.get());
         if (statement->record && MixesOurs(statement->record->info())) remote = local = true;
-        decision_.parses_known_name |=
+        decision().parses_known_name |=
             !parse->name.empty() && FindStatement(parse->name) != nullptr;
-        decision_.parsed.push_back({message.offset, parse->name, std::move(statement)});
+        decision().parsed.push_back({message.offset, parse->name, std::move(statement)});
         break;
       }
       case frontend::kBind: {
@@ -352,52 +326,52 @@ bool Session::DecideExtended() {
         break;
     }
   }
-  if (!local && !remote && !local_portal_.empty() && request_.messages.size() > 1) local = true;
-  if (local && remote) decision_.forced = OursMixed();
-  decision_.local = local && !remote;
-  decision_.cacheable_form = !local && DecideCacheableForm();
+  if (!local && !remote && !local_portal_.empty() && request().messages.size() > 1) local = true;
+  if (local && remote) decision().forced = OursMixed();
+  decision().local = local && !remote;
+  decision().cacheable_form = !local && DecideCacheableForm();
   return true;
 }
 
 void Session::DecideRuns(const std::shared_ptr<ClientStatement>& statement, std::string_view bind) {
   if (statement == nullptr) {
     // Missing, and the server will say so; or made by PREPARE.
-    decision_.unknown |= own_names_ || !sql_statements_.empty();
+    decision().unknown |= own_names_ || !sql_statements_->empty();
   } else if (statement->record != nullptr) {
-    decision_.records.push_back(statement->record);
-    decision_.runs.push_back({statement, bind});
-    decision_.statement = statement;
+    decision().records.push_back(statement->record);
+    decision().runs.push_back({statement, bind});
+    decision().statement = statement;
   }
 }
 
 // [Parse] Bind [Describe portal] Execute Sync, on the unnamed portal, without a row limit.
 bool Session::DecideCacheableForm() {
-  const auto& messages = request_.messages;
+  const auto& messages = request().messages;
   size_t at = 0;
   const auto next = [&](char type) {
     return at < messages.size() && messages[at].type == type ? &messages[at++] : nullptr;
   };
-  if (request_.rest_bytes > 0 || !request_.synced || decision_.records.size() != 1) return false;
+  if (request().rest_bytes > 0 || !request().synced || decision().records.size() != 1) return false;
   if (const Request::Message* message = next(frontend::kParse)) {
-    decision_.has_parse = true;
-    decision_.parsed_name = pgwire::Parse::Decode(request_.body(*message))->name;
+    decision().has_parse = true;
+    decision().parsed_name = pgwire::Parse::Decode(request().body(*message))->name;
     // A name that exists is the server's error to raise.
-    if (!decision_.parsed_name.empty() && FindStatement(decision_.parsed_name)) return false;
+    if (!decision().parsed_name.empty() && FindStatement(decision().parsed_name)) return false;
   }
   const Request::Message* bind_message = next(frontend::kBind);
   if (bind_message == nullptr) return false;
-  auto bind = pgwire::Bind::Decode(request_.body(*bind_message), std::move(decision_.bind));
+  auto bind = pgwire::Bind::Decode(request().body(*bind_message), std::move(decision().bind));
   if (!bind.ok() || !bind->portal.empty()) return false;
-  if (decision_.has_parse && bind->statement != decision_.parsed_name) return false;
-  decision_.bind = *std::move(bind);
+  if (decision().has_parse && bind->statement != decision().parsed_name) return false;
+  decision().bind = *std::move(bind);
   if (const Request::Message* message = next(frontend::kDescribe)) {
-    const auto describe = pgwire::Describe::Decode(request_.body(*message));
+    const auto describe = pgwire::Describe::Decode(request().body(*message));
     if (describe->kind != 'P' || !describe->name.empty()) return false;
-    decision_.describes_portal = true;
+    decision().describes_portal = true;
   }
   const Request::Message* execute_message = next(frontend::kExecute);
   if (execute_message == nullptr) return false;
-  const auto execute = pgwire::Execute::Decode(request_.body(*execute_message));
+  const auto execute = pgwire::Execute::Decode(request().body(*execute_message));
   return execute->portal.empty() && execute->max_rows == 0 && next(frontend::kSync) != nullptr &&
          at == messages.size();
 }
@@ -409,11 +383,11 @@ void Session::MakePlan() {
     plan.refusal = catalog::Refusal::kNotASelect;
     return plan;
   }();
-  Plan& plan = decision_.plan;
+  Plan& plan = decision().plan;
   catalog::NameContext names = Names();
   bool reads_texts = analysis_holds_ && !encoding_unconfirmed_;
-  if (decision_.records.empty()) plan = kNothing;
-  for (size_t run = 0; run < decision_.records.size(); ++run) {
+  if (decision().records.empty()) plan = kNothing;
+  for (size_t run = 0; run < decision().records.size(); ++run) {
     if (run == 0) {
       PlanRun(run, kNothing, &names, &reads_texts, &plan);
     } else {
@@ -422,24 +396,24 @@ void Session::MakePlan() {
       plan.Merge(one);
     }
   }
-  if (decision_.unknown) plan.Merge(UnknownPlan(*database_));
-  decision_.plan_catalog = database_->catalog_version();
-  decision_.plan_names = names_id_;
-  decision_.plan_heard = heard_;
+  if (decision().unknown) plan.Merge(UnknownPlan(*database_));
+  decision().plan_catalog = database_->catalog_version();
+  decision().plan_names = names_id_;
+  decision().plan_heard = heard_;
 }
 
 // Whether MakePlan would give the same again.
 bool Session::PlanHolds() const {
-  return decision_.plan_catalog == database_->catalog_version() &&
-         decision_.plan_names == names_id_ && decision_.plan_heard == heard_;
+  return decision().plan_catalog == database_->catalog_version() &&
+         decision().plan_names == names_id_ && decision().plan_heard == heard_;
 }
 
 // `names` and `reads_texts`: how its text is read; then how what comes behind it is.
 void Session::PlanRun(size_t run, const Plan& before, catalog::NameContext* names,
                       bool* reads_texts, Plan* plan) {
-  const auto& record = decision_.records[run];
+  const auto& record = decision().records[run];
   // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
-  if (!*reads_texts || (!utf8_ && !record->ascii())) decision_.unknown = true;
+  if (!*reads_texts || (!utf8_ && !record->ascii())) decision().unknown = true;
   *plan = record->PlanFor(*database_, *names, names->any_schema ? kAnyNamesId : names_id_);
   if (plan->sets_names || plan->names_unknown || plan->ends_transaction) {
     *names = catalog::kAnyNames;
@@ -462,27 +436,27 @@ void Session::AddWrittenRows(size_t run, const Plan& before, Plan* plan) const {
   if (ledger_.written() + before.written_counters.size() > kMaxWrittenCounters) {
     return plan->AddWriteCounters(*database_, nullptr);
   }
-  if (run >= decision_.runs.size()) {  // a simple query
+  if (run >= decision().runs.size()) {  // a simple query
     const RunValues values = ValuesOfQuery();
     return plan->AddWriteCounters(*database_, &values);
   }
-  const auto bind = pgwire::Bind::Decode(decision_.runs[run].bind);
+  const auto bind = pgwire::Bind::Decode(decision().runs[run].bind);
   if (!bind.ok()) return plan->AddWriteCounters(*database_, nullptr);
-  const RunValues values = ValuesOf(*bind, *decision_.runs[run].statement);
+  const RunValues values = ValuesOf(*bind, *decision().runs[run].statement);
   plan->AddWriteCounters(*database_, &values);
 }
 
 // REQUIRES: the request is in a cacheable form.
 void Session::AddReadRows() {
-  if (decision_.plan.rows == nullptr) return;
-  const bool extended = request_.kind == Request::Kind::kExtended;
-  decision_.plan.AddReadCounters(
-      *database_, extended ? ValuesOf(decision_.bind, *decision_.statement) : ValuesOfQuery());
+  if (decision().plan.rows == nullptr) return;
+  const bool extended = request().kind == Request::Kind::kExtended;
+  decision().plan.AddReadCounters(
+      *database_, extended ? ValuesOf(decision().bind, *decision().statement) : ValuesOfQuery());
 }
 
 RunValues Session::ValuesOfQuery() const {
   RunValues values;
-  values.literals = {decision_.text, literals_};
+  values.literals = {decision().text, decision().literals};
   values.utf8 = utf8_;
   return values;
 }
@@ -496,37 +470,37 @@ RunValues Session::ValuesOf(const pgwire::Bind& bind, const ClientStatement& sta
 }
 
 bool Session::HasTimeWord() const {
-  return std::any_of(decision_.bind.values.begin(), decision_.bind.values.end(),
+  return std::any_of(decision().bind.values.begin(), decision().bind.values.end(),
                      [](const auto& value) { return value && sql::ContainsTimeWord(*value); });
 }
 
 bool Session::IsOneSelect() const {
-  return decision_.plan.refusal != catalog::Refusal::kNotASelect &&
-         decision_.plan.refusal != catalog::Refusal::kMultipleStatements;
+  return decision().plan.refusal != catalog::Refusal::kNotASelect &&
+         decision().plan.refusal != catalog::Refusal::kMultipleStatements;
 }
 
 // Why neither a hit nor a fill may be; empty if they may. A constant.
 std::string_view Session::CacheRefusal() const {
   using catalog::Refusal;
-  if (ceiling_ == CacheMode::kOff || own_settings_.now().cache == CacheMode::kOff)
+  if (ceiling_ == CacheMode::kOff || own_settings_->now().cache == CacheMode::kOff)
     return "cache_off";
   if (!bypass_.empty()) return bypass_;
   if (temporary_objects_) return PinName(catalog::Pin::kTemporaryObject);
   // A name that is unknown to a catalog that is being loaded again may not be unknown for long.
   if (IsOneSelect() && !database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
-  if (decision_.plan.refusal != Refusal::kNone) return RefusalName(decision_.plan.refusal);
-  if (!decision_.cacheable_form) return "protocol_form";
+  if (decision().plan.refusal != Refusal::kNone) return RefusalName(decision().plan.refusal);
+  if (!decision().cacheable_form) return "protocol_form";
   // The server has to hold what the client names there itself; a hit would prepare nothing.
-  if (own_names_ && decision_.has_parse && !decision_.parsed_name.empty()) return "protocol_form";
+  if (own_names_ && decision().has_parse && !decision().parsed_name.empty()) return "protocol_form";
   if (!Quiet() || batch_open_) return "in_pipeline";
   if (status_ == pgwire::TransactionStatus::kFailed) return "failed_transaction";
   if (!isolation_known_) return "isolation_level";
   if (!environment_) return "settings_unknown";
   if (!environment_->uncacheable_because.empty()) return "session_settings";
   if (HasTimeWord()) return "time_word_in_parameter";
-  if (decision_.statement != nullptr &&
-      std::any_of(decision_.statement->prepared->parameter_types.begin(),
-                  decision_.statement->prepared->parameter_types.end(),
+  if (decision().statement != nullptr &&
+      std::any_of(decision().statement->prepared->parameter_types.begin(),
+                  decision().statement->prepared->parameter_types.end(),
                   [](uint32_t type) { return type >= kFirstUserOid || HasZoneOfToday(type); })) {
     return RefusalName(Refusal::kUnknownType);
   }
@@ -536,30 +510,27 @@ std::string_view Session::CacheRefusal() const {
 // How the cache treats the request. REQUIRES: CacheRefusal has nothing against it.
 CachePolicy Session::Policy() {
   const catalog::NameContext names = Names();
-  const StatementPolicy& statement = decision_.records[0]->PolicyFor(
-      *shared_.config, *database_, names, names.any_schema ? kAnyNamesId : names_id_, identity_,
+  const StatementPolicy& statement = decision().records[0]->PolicyFor(
+      *shared_.config, *database_, names, names.any_schema ? kAnyNamesId : names_id_, *identity_,
       identity_id_);
   if (statement.rule_index) ++shared_.statistics->rule_matches[*statement.rule_index];
-  return PolicyOf(*shared_.config, statement, ceiling_, own_settings_.now());
+  return PolicyOf(*shared_.config, statement, ceiling_, own_settings_->now());
 }
 
 void Session::MakeKey() {
   cache::KeyFields fields;
   fields.database = database_->id();
-  fields.session_user = environment_->session_user;
-  fields.current_role = environment_->current_user;
-  fields.environment = {reinterpret_cast<const char*>(environment_key_.data()),
-                        environment_key_.size()};
-  fields.sql = decision_.text;
-  if (request_.kind == Request::Kind::kExtended) {
+  fields.session = session_key_;
+  fields.sql = decision().text;
+  if (request().kind == Request::Kind::kExtended) {
     fields.flavor = cache::Flavor::kExtended;
-    fields.sql = decision_.statement->prepared->sql;
-    fields.parameter_types = decision_.statement->prepared->parameter_types;
-    fields.parameter_formats = decision_.bind.parameter_formats;
-    fields.parameters = decision_.bind.values;
-    fields.result_formats = decision_.bind.result_formats;
+    fields.sql = decision().statement->prepared->sql;
+    fields.parameter_types = decision().statement->prepared->parameter_types;
+    fields.parameter_formats = decision().bind.parameter_formats;
+    fields.parameters = decision().bind.values;
+    fields.result_formats = decision().bind.result_formats;
   }
-  key_ = cache::MakeKey(fields, key_scratch_);
+  decision().key = cache::MakeKey(fields, decision().key_scratch);
 }
 
 // `reason` is a constant. `counts` of the statement, if it is one.
@@ -576,11 +547,11 @@ void Session::NoteBypass(std::string_view reason, CallCounts* counts) {
 // Returns true if the request is done or waits; else it is to be forwarded, with fill_ set if its
 // result may be stored.
 bool Session::TryCache(TimePoint now) {
-  if (decision_.records.empty()) {  // Parse, Describe, Close alone; or something not understood
-    if (decision_.unknown) NoteBypass(RefusalName(catalog::Refusal::kNotUnderstood), nullptr);
+  if (decision().records.empty()) {  // Parse, Describe, Close alone; or something not understood
+    if (decision().unknown) NoteBypass(RefusalName(catalog::Refusal::kNotUnderstood), nullptr);
     return false;
   }
-  CallCounts& counts = decision_.records.back()->counts;
+  CallCounts& counts = decision().records.back()->counts;
   std::string_view refusal = CacheRefusal();
   CachePolicy policy;
   if (refusal.empty()) {
@@ -594,9 +565,9 @@ bool Session::TryCache(TimePoint now) {
   }
   MakeKey();
   cache::LookupOutcome outcome = cache::LookupOutcome::kAbsent;
-  const auto entry = shared_.store->Lookup(key_, now, policy.read, &outcome);
+  const auto entry = shared_.store->Lookup(decision().key, now, policy.read, &outcome);
   const bool whole = entry && !(entry->row_description.empty() &&
-                                (decision_.describes_portal || !decision_.statement));
+                                (decision().describes_portal || !decision().statement));
   if (whole && !ledger_.HasWritten(entry->stamps)) {
     ++counts.calls;
     if (policy.mode != CacheMode::kOn) {
@@ -615,12 +586,12 @@ bool Session::TryCache(TimePoint now) {
   }
   const bool may_fill = ledger_.empty();
   AddReadRows();
-  if (auto stamps = shared_.versions->Capture(decision_.plan.read_counters); stamps && may_fill) {
+  if (auto stamps = shared_.versions->Capture(decision().plan.read_counters); stamps && may_fill) {
     // Only outside a transaction: a session that holds locks must not wait for another.
     // Where nothing is served there is nothing to wait for.
     if (!joined_ && status_ == pgwire::TransactionStatus::kIdle && policy.mode == CacheMode::kOn) {
       joined_ = true;
-      switch (shared_.flights->Join(key_, *stamps, id_)) {
+      switch (shared_.flights->Join(decision().key, *stamps, id_)) {
         case cache::SingleFlight::Role::kFollower:
           ++shared_.statistics->flights_followed;
           wait_ = Wait::kFlight;
@@ -633,8 +604,9 @@ bool Session::TryCache(TimePoint now) {
           break;
       }
     }
-    fill_ = std::make_unique<cache::Fill>(key_, *std::move(stamps), now, policy.max_entry_bytes,
-                                          policy.read, static_cast<uint8_t>(policy.cache_class));
+    fill_ = std::make_unique<cache::Fill>(decision().key, *std::move(stamps), now,
+                                          policy.max_entry_bytes, policy.read,
+                                          static_cast<uint8_t>(policy.cache_class));
   }
   ++shared_.statistics->misses;
   ++counts.calls;
@@ -651,19 +623,19 @@ bool Session::TryCache(TimePoint now) {
 
 void Session::SendHit(const std::shared_ptr<const cache::Entry>& entry) {
   hit_in_transaction_ |= in_transaction();
-  const bool extended = request_.kind == Request::Kind::kExtended;
+  const bool extended = request().kind == Request::Kind::kExtended;
   if (extended) {
     client_out.Emit([&](std::string& to) {
       using namespace pgwire;  // NOLINT
-      if (decision_.has_parse) EndMessage(to, BeginMessage(to, backend_type::kParseComplete));
+      if (decision().has_parse) EndMessage(to, BeginMessage(to, backend_type::kParseComplete));
       EndMessage(to, BeginMessage(to, backend_type::kBindComplete));
     });
-    if (decision_.has_parse) SetStatement(decision_.parsed_name, decision_.statement);
+    if (decision().has_parse) SetStatement(decision().parsed_name, decision().statement);
     phantom_portal_ = in_transaction();
   } else {
     unnamed_.reset();
   }
-  if (!extended || decision_.describes_portal) {
+  if (!extended || decision().describes_portal) {
     client_out.AppendShared(entry, entry->row_description);
   }
   client_out.AppendShared(entry, entry->rows);
@@ -676,7 +648,8 @@ void Session::DropFill() {
   fill_.reset();
   SkipVerify(verified_);
   if (!std::exchange(leading_, false)) return;
-  for (const cache::WaiterId waiter : shared_.flights->Land(key_)) woken_.push_back(waiter);
+  for (const cache::WaiterId waiter : shared_.flights->Land(decision().key))
+    woken_.push_back(waiter);
   if (!woken_.empty()) Act(Action::kWakeWaiters);
 }
 

@@ -56,17 +56,19 @@ void Session::LoseEnvironment(std::string_view reason) {
 
 void Session::UpdateEnvironment() {
   if (!environment_) return;
-  if (settings_changed_.bytes() > kMaxSettingsBytes) LoseEnvironment(kSettingsUnknown);
+  if (settings_changed_->bytes() > kMaxSettingsBytes) LoseEnvironment(kSettingsUnknown);
   std::string parts;
   AppendBig32(parts, static_cast<uint32_t>(pool_->key().size()));
   parts += pool_->key();
   parts += environment_->fingerprint;
-  settings_changed_.AppendKey(&parts);
+  settings_changed_->AppendKey(&parts);
   // SET datestyle may change only a part of it.
-  if (settings_changed_.Find("datestyle")) parts += told_parameters_.Find("DateStyle");
-  environment_key_ = Sha256(parts);
+  if (settings_changed_->Find("datestyle")) parts += told_parameters_.Find("DateStyle");
+  session_key_ = cache::MakeSessionKey({.session_user = environment_->session_user,
+                                        .current_role = environment_->current_user,
+                                        .environment = parts});
 
-  search_path_ = settings_changed_.Find("search_path").value_or(environment_->search_path);
+  search_path_ = settings_changed_->Find("search_path").value_or(environment_->search_path);
   const std::optional<std::string_view> user = UserOfNames();
   if (!user) names_known_ = false;
   user_of_names_ = user.value_or("");
@@ -75,9 +77,9 @@ void Session::UpdateEnvironment() {
 
 // nullopt: not known.
 std::optional<std::string_view> Session::UserOfNames() const {
-  const auto role = settings_changed_.Find("role");
+  const auto role = settings_changed_->Find("role");
   if (role && *role != "none") return role;
-  const auto authorization = settings_changed_.Find("session_authorization");
+  const auto authorization = settings_changed_->Find("session_authorization");
   if (role) return authorization.value_or(environment_->session_user);
   if (!authorization) return environment_->current_user;
   if (environment_->session_user != environment_->current_user) return std::nullopt;
@@ -90,7 +92,7 @@ catalog::NameContext Session::Names() const {
 }
 
 bool Session::DefaultsToReadCommitted() const {
-  const auto own = settings_changed_.Find("default_transaction_isolation");
+  const auto own = settings_changed_->Find("default_transaction_isolation");
   if (own) return LowerCase(*own) == "read committed";
   return environment_ && environment_->read_committed;
 }
@@ -98,7 +100,7 @@ bool Session::DefaultsToReadCommitted() const {
 // Whether a ParameterStatus follows from what the session itself has asked for.
 bool Session::Explains(std::string_view parameter) const {
   if (!expected_.empty() && expected_.front().followed != nullptr) return true;
-  const auto touched = [&](std::string_view name) { return settings_changed_.Touched(name); };
+  const auto touched = [&](std::string_view name) { return settings_changed_->Touched(name); };
   if (parameter == "is_superuser" || parameter == "session_authorization") {
     return touched("role") || touched("session_authorization");
   }
@@ -109,7 +111,7 @@ bool Session::Explains(std::string_view parameter) const {
 
 // RESET and DISCARD do nothing to the settings of a session that has changed none.
 bool Session::ChangesSettings(const Plan& plan) const {
-  return !plan.resets_only || !settings_changed_.untouched();
+  return !plan.resets_only || !settings_changed_->untouched();
 }
 
 // Before the request is sent.
@@ -118,8 +120,8 @@ void Session::NoteSettings(Plan* plan) {
     LoseEnvironment(PinName(plan->pin == catalog::Pin::kNone ? catalog::Pin::kSetting : plan->pin));
   }
   if (plan->names_unknown) names_known_ = false;
-  const bool takes_back = plan->ends_transaction && settings_changed_.in_transaction();
-  const auto touched = [&](std::string_view name) { return settings_changed_.Touched(name); };
+  const bool takes_back = plan->ends_transaction && settings_changed_->in_transaction();
+  const auto touched = [&](std::string_view name) { return settings_changed_->Touched(name); };
   names_unconfirmed_ |= takes_back || (plan->sets_names && ChangesSettings(*plan));
   encoding_unconfirmed_ |=
       plan->environment_unknown || (plan->sets_encoding && ChangesSettings(*plan)) ||
@@ -127,18 +129,18 @@ void Session::NoteSettings(Plan* plan) {
 }
 
 void Session::FollowQuery() {
-  if (!decision_.plan.follows_settings || decision_.records.empty() || server_skips_) return;
-  const auto followed = std::make_shared<Followed>(decision_.records[0]);
+  if (!decision().plan.follows_settings || decision().records.empty() || server_skips_) return;
+  const auto followed = std::make_shared<Followed>(decision().records[0]);
   if (followed->record->info().IsSingle(sql::StatementKind::kPrepare)) {
-    followed->prepare = decision_.text;
+    followed->prepare = decision().text;
   }
   expected_.back().followed = followed;
 }
 
 void Session::FollowBind(std::string_view portal, const std::shared_ptr<ClientStatement>& statement,
                          const Request::Message& message) {
-  if (!followed_portals_.empty()) followed_portals_.erase(std::string(portal));
-  if (statement == nullptr || statement->local() || !decision_.plan.follows_settings) return;
+  if (!followed_portals_->empty()) followed_portals_.Edit().erase(std::string(portal));
+  if (statement == nullptr || statement->local() || !decision().plan.follows_settings) return;
   if (statement->record->info().statements.size() != 1) return;  // an error to the server
   auto followed = std::make_shared<Followed>(statement->record);
   if (followed->current()->kind == sql::StatementKind::kPrepare) {
@@ -149,23 +151,23 @@ void Session::FollowBind(std::string_view portal, const std::shared_ptr<ClientSt
     parameters = std::max(parameters, change.parameter);
   }
   if (parameters > 0) {
-    const auto bind = pgwire::Bind::Decode(request_.body(message));
+    const auto bind = pgwire::Bind::Decode(request().body(message));
     const auto& types = statement->prepared->parameter_types;
     const bool texts = std::all_of(types.begin(), types.end(), [](uint32_t type) {
       return std::find(std::begin(kTextTypes), std::end(kTextTypes), type) != std::end(kTextTypes);
     });
-    if (request_.IsPartial(message) || !bind.ok() || bind->values.size() < parameters || !texts) {
+    if (request().IsPartial(message) || !bind.ok() || bind->values.size() < parameters || !texts) {
       return LoseEnvironment(kSettingsUnknown);
     }
     followed->values.assign(bind->values.begin(), bind->values.end());
   }
-  followed_portals_.emplace(portal, std::move(followed));
+  followed_portals_.Edit().emplace(portal, std::move(followed));
 }
 
 void Session::FollowExecute(std::string_view portal) {
-  if (server_skips_ || followed_portals_.empty()) return;
-  const auto it = followed_portals_.find(std::string(portal));
-  if (it != followed_portals_.end()) expected_.back().followed = it->second;
+  if (server_skips_ || followed_portals_->empty()) return;
+  const auto it = followed_portals_->find(portal);
+  if (it != followed_portals_->end()) expected_.back().followed = it->second;
 }
 
 // --- what the server has confirmed ---
@@ -185,27 +187,30 @@ void Session::OnCompleted(std::string_view tag) {
     case sql::StatementKind::kPrepare:
       return NotePrepared(*statement, followed);
     case sql::StatementKind::kDeallocate:
-      if (statement->name.empty()) return sql_statements_.clear();
-      sql_statements_.erase(statement->name);
+      if (statement->name.empty()) return sql_statements_.Edit().clear();
+      sql_statements_.Edit().erase(statement->name);
       return;
     case sql::StatementKind::kDiscard:
       if (statement->name == "ALL" || statement->name == "SEQUENCES") OnSequencesDiscarded();
       if (statement->name != "ALL") return;
-      sql_statements_.clear();
-      settings_changed_.DiscardAll();
-      own_settings_.ResetAll();
+      sql_statements_.Edit().clear();
+      settings_changed_.Edit().DiscardAll();
+      if (OwnSettings* own = own_settings_.edited()) own->ResetAll();
       return;
     case sql::StatementKind::kSavepoint:
-      settings_changed_.Savepoint(statement->name);
-      own_settings_.Savepoint(statement->name);
+      settings_changed_.Edit().Savepoint(statement->name);
+      own_settings_.Edit().Savepoint(statement->name);
       return;
     case sql::StatementKind::kReleaseSavepoint:
-      settings_changed_.Release(statement->name);
-      own_settings_.Release(statement->name);
+      if (SessionSettings* settings = settings_changed_.edited())
+        settings->Release(statement->name);
+      if (OwnSettings* own = own_settings_.edited()) own->Release(statement->name);
       return;
     case sql::StatementKind::kRollbackTo:
-      settings_changed_.RollbackTo(statement->name);
-      own_settings_.RollbackTo(statement->name);
+      if (SessionSettings* settings = settings_changed_.edited()) {
+        settings->RollbackTo(statement->name);
+      }
+      if (OwnSettings* own = own_settings_.edited()) own->RollbackTo(statement->name);
       return;
     case sql::StatementKind::kCommit:
     case sql::StatementKind::kPrepareTransaction:
@@ -219,37 +224,35 @@ void Session::OnCompleted(std::string_view tag) {
 void Session::Apply(const sql::SettingChange& change, const Followed& followed) {
   if (IsOfTransaction(change.name)) return;
   if (change.name.empty()) {
-    own_settings_.ResetAll();
-    return settings_changed_.ResetAll();
+    if (OwnSettings* own = own_settings_.edited()) own->ResetAll();
+    if (SessionSettings* settings = settings_changed_.edited()) settings->ResetAll();
+    return;
   }
   std::optional<std::string> value = change.value;
   if (change.parameter > 0) value = followed.values[change.parameter - 1];
   if (change.name == "session_authorization") {
     // It ends the role, also one that the login gave, and no rollback brings that back.
-    const bool has_role = settings_changed_.Touched("role") || !environment_ ||
+    const bool has_role = settings_changed_->Touched("role") || !environment_ ||
                           environment_->session_user != environment_->current_user;
     if (has_role) return LoseEnvironment(kSettingsUnknown);
-    return settings_changed_.SetSessionAuthorization(value);
+    return settings_changed_.Edit().SetSessionAuthorization(value);
   }
   // What is created from now on may be temporary without saying so.
   if (change.name == "search_path" && value && NamesTemporarySchema(*value)) {
     LoseEnvironment(PinName(catalog::Pin::kTemporaryObject));
   }
-  if (!value) return settings_changed_.Reset(change.name, change.local);
+  if (!value) return settings_changed_.Edit().Reset(change.name, change.local);
   // The same bytes are another text in another encoding.
   if (!utf8_ && !IsAscii(*value)) return LoseEnvironment(kSettingsUnknown);
-  settings_changed_.Set(change.name, *value, change.local);
+  settings_changed_.Edit().Set(change.name, *value, change.local);
   if (!change.local) NoteReplayable(change.name, *value);
 }
 
 void Session::EndTransactionOfSettings(bool committed) {
-  if (committed) {
-    settings_changed_.Commit();
-    own_settings_.Commit();
-  } else {
-    settings_changed_.Rollback();
-    own_settings_.Rollback();
+  if (SessionSettings* settings = settings_changed_.edited()) {
+    committed ? settings->Commit() : settings->Rollback();
   }
+  if (OwnSettings* own = own_settings_.edited()) committed ? own->Commit() : own->Rollback();
 }
 
 // The statement at the front has failed.
@@ -259,22 +262,22 @@ void Session::OnAttemptFailed() {
   const sql::StatementInfo* statement = expected_.front().followed->current();
   if (statement == nullptr) return;
   for (const sql::SettingChange& change : statement->settings) {
-    if (IsNewCustom(change, settings_changed_)) return LoseEnvironment(kSettingsUnknown);
+    if (IsNewCustom(change, *settings_changed_)) return LoseEnvironment(kSettingsUnknown);
   }
 }
 
 // ReadyForQuery. What no COMMIT or ROLLBACK has ended was the batch's own transaction.
 void Session::EndBatchOfSettings(bool idle, bool failed) {
   if (idle) EndTransactionOfSettings(!failed);
-  if (!settings_changed_.untouched()) UpdateEnvironment();
+  if (!settings_changed_->untouched()) UpdateEnvironment();
   if (!ClientIsAnswered()) return;
   names_unconfirmed_ = encoding_unconfirmed_ = prepares_unconfirmed_ = false;
   // What is run later than in the batch that bound it, amid others, would be noticed too late.
-  for (const auto& [portal, followed] : followed_portals_) {
+  for (const auto& [portal, followed] : *followed_portals_) {
     const sql::StatementInfo* statement = followed->current();
     if (statement != nullptr && !statement->settings.empty()) LoseEnvironment(kSettingsUnknown);
   }
-  if (idle) followed_portals_.clear();
+  if (idle && !followed_portals_->empty()) followed_portals_.Edit().clear();
 }
 
 }  // namespace pgsidecar::proxy

@@ -40,8 +40,9 @@ void Session::Forward(TimePoint now) {
     wait_since_ = now;
     return Act(Action::kLease);
   }
-  if (replayed_ && request_.messages.size() == 1 && request_.messages[0].type == frontend::kSync) {
-    ForwardSync(request_.messages[0]);  // that PrepareMissing has held back
+  if (replayed_ && request().messages.size() == 1 &&
+      request().messages[0].type == frontend::kSync) {
+    ForwardSync(request().messages[0]);  // that PrepareMissing has held back
     return Finish();
   }
   const bool continues = batch_open_;  // what the client has begun, or what was waited for
@@ -52,13 +53,13 @@ void Session::Forward(TimePoint now) {
   }
   if (replay_owed_) SendReplay();
   if (begin_owed_) SendOwedBegin();
-  if (hit_in_transaction_ && decision_.plan.sets_transaction) TakeSnapshotOnServer();
+  if (hit_in_transaction_ && decision().plan.sets_transaction) TakeSnapshotOnServer();
   if (Replay()) {
     replay_failed_ = false;
     wait_ = Wait::kReplay;
     return;
   }
-  if (replay_failed_ && server_skips_ && request_.kind != Request::Kind::kExtended) {
+  if (replay_failed_ && server_skips_ && request().kind != Request::Kind::kExtended) {
     // What it needs could not be prepared, of which the client has been told; no Sync of its own
     // will follow.
     EndBatchOnServer();
@@ -96,14 +97,14 @@ bool Session::Replay() {
   if (server_skips_ || replayed_) return false;  // what had to make room since is prepared in place
   const size_t before = expected_.size();
   // In a failed transaction nothing can be prepared, and the server refuses the request itself.
-  if (decision_.plan.names_prepared && !own_names_ &&
+  if (decision().plan.names_prepared && !own_names_ &&
       status_ != pgwire::TransactionStatus::kFailed) {
     AdoptNames();
   }
   // In a failed transaction what comes ahead in the request may have to be its end.
   bool names_in_doubt = false;
-  if (request_.kind == Request::Kind::kExtended && status_ != pgwire::TransactionStatus::kFailed) {
-    const Plan& plan = decision_.plan;
+  if (request().kind == Request::Kind::kExtended && status_ != pgwire::TransactionStatus::kFailed) {
+    const Plan& plan = decision().plan;
     const bool in_block =
         begin_unanswered_ || (status_ == pgwire::TransactionStatus::kInTransaction && Quiet());
     // And nothing that came before in its batch has written.
@@ -121,11 +122,11 @@ bool Session::Replay() {
 
 // Whether nothing is left of what the request does if its transaction fails after all.
 bool Session::CanTakeBack() const {
-  const Plan& plan = decision_.plan;
+  const Plan& plan = decision().plan;
   bool bound = false;
-  for (const Request::Message& message : request_.messages) {
+  for (const Request::Message& message : request().messages) {
     // A portal of before may be of anything.
-    const std::string_view body = request_.body(message);
+    const std::string_view body = request().body(message);
     if (message.type == frontend::kBind || message.type == frontend::kExecute) {
       if (!body.starts_with('\0')) return false;
       bound |= message.type == frontend::kBind;
@@ -135,7 +136,7 @@ bool Session::CanTakeBack() const {
   const auto is_query = [](const sql::StatementInfo& statement) {
     return statement.kind == sql::StatementKind::kSelect || IsDml(statement.kind);
   };
-  for (const auto& record : decision_.records) {
+  for (const auto& record : decision().records) {
     const auto& statements = record->info().statements;
     if (!std::all_of(statements.begin(), statements.end(), is_query)) return false;
     // setval stays as it is.
@@ -144,7 +145,7 @@ bool Session::CanTakeBack() const {
       return false;
     }
   }
-  return !decision_.unknown && plan.pin == catalog::Pin::kNone && !decision_.forced;
+  return !decision().unknown && plan.pin == catalog::Pin::kNone && !decision().forced;
 }
 
 // Whether a statement that is prepared again may turn out to be another than the client was told.
@@ -158,9 +159,9 @@ bool Session::MayHaveChanged(const ClientStatement& statement) {
 void Session::PrepareMissing() {
   std::map<std::string, bool, std::less<>> parsed;
   std::vector<std::string> missing;
-  for (const Request::Message& message : request_.messages) {
+  for (const Request::Message& message : request().messages) {
     std::string_view name;
-    const std::string_view body = request_.body(message);
+    const std::string_view body = request().body(message);
     if (message.type == frontend::kParse) {
       parsed[std::string(body.substr(0, body.find('\0')))] = true;
       continue;
@@ -180,13 +181,13 @@ void Session::PrepareMissing() {
            MayHaveChanged(*statement);
   };
   if (std::none_of(missing.begin(), missing.end(), has_changed)) return;
-  if (CanTakeBack() && request_.rest_bytes == 0) {
+  if (CanTakeBack() && request().rest_bytes == 0) {
     // It is sent all the same, but for the Sync, which would commit it.
-    if (!request_.synced) return;
-    const Request::Message sync = request_.messages.back();
-    request_.messages.pop_back();
+    if (!request().synced) return;
+    const Request::Message sync = request().messages.back();
+    request().messages.pop_back();
     SendToServer();
-    request_.messages.assign(1, sync);
+    request().messages.assign(1, sync);
     return;
   }
   for (const std::string& name : missing) {
@@ -231,7 +232,8 @@ bool Session::IsAsTold(const ClientStatement& statement, const pool::Description
 // names, so that EXECUTE, DEALLOCATE and pg_prepared_statements find what the client expects, and
 // only that.
 void Session::AdoptNames() {
-  if (DropsAllNames()) statements_.clear();  // and be it one that cannot be prepared any more
+  if (DropsAllNames())
+    statements_.Edit().clear();  // and be it one that cannot be prepared any more
   AddPin(catalog::Pin::kPreparedStatement);
   PutNamesOnServer();
 }
@@ -245,7 +247,7 @@ void Session::PutNamesOnServer() {
     CloseForUs(pool::ServerName(statement.id));
     server_->DropStatement(statement.id);
   }
-  for (const auto& [name, statement] : statements_) {
+  for (const auto& [name, statement] : *statements_) {
     if (!statement->local()) PrepareOnServer(name, statement);
   }
 }
@@ -253,11 +255,11 @@ void Session::PutNamesOnServer() {
 // Whether the request is DISCARD ALL or DEALLOCATE ALL where neither can fail.
 bool Session::DropsAllNames() const {
   if (status_ != pgwire::TransactionStatus::kIdle || batch_open_ || !batches_.empty() ||
-      !decision_.cacheable_form || decision_.records.size() != 1 ||
-      decision_.records[0]->info().statements.size() != 1) {
+      !decision().cacheable_form || decision().records.size() != 1 ||
+      decision().records[0]->info().statements.size() != 1) {
     return false;
   }
-  const sql::StatementInfo& statement = decision_.records[0]->info().statements[0];
+  const sql::StatementInfo& statement = decision().records[0]->info().statements[0];
   return statement.kind == sql::StatementKind::kDiscard
              ? statement.name == "ALL"
              : statement.kind == sql::StatementKind::kDeallocate && statement.name.empty();
@@ -322,20 +324,20 @@ void Session::SendToServer() {
   NoteEffects();
   if (fill_ != nullptr) {
     batches_.back().fill = std::move(fill_);
-    batches_.back().verified = std::exchange(verified_, std::nullopt);
+    batches_.back().verified = std::move(verified_);
     batches_.back().leading = std::exchange(leading_, false);
-    batches_.back().key = key_;
-    batches_.back().record = decision_.records.back();
+    batches_.back().key = decision().key;
+    batches_.back().record = decision().records.back();
   }
-  if (decision_.forced) return SendForcedError();
-  for (const Request::Message& message : request_.messages) ForwardMessage(message);
+  if (decision().forced) return SendForcedError();
+  for (const Request::Message& message : request().messages) ForwardMessage(message);
 }
 
 // In place of the request: an error, and the end of the request if the client has sent one.
 void Session::SendForcedError() {
   // A Query is ignored as anything else is after an error, up to the Sync.
-  const bool ends = request_.kind == Request::Kind::kQuery ? !server_skips_ : request_.synced;
-  ForceError(*decision_.forced);
+  const bool ends = request().kind == Request::Kind::kQuery ? !server_skips_ : request().synced;
+  ForceError(*decision().forced);
   if (ends) EndBatchOnServer();
 }
 
@@ -351,7 +353,7 @@ void Session::EndBatchOnServer() {
 // any byte is sent.
 void Session::NoteEffects() {
   if (!PlanHolds()) MakePlan();  // the catalog may have moved while the request waited
-  Plan& plan = decision_.plan;
+  Plan& plan = decision().plan;
   RememberBeforeUnknown();
   NoteSettings(&plan);
   if (plan.names_prepared && own_names_) ForgetStatements();
@@ -390,16 +392,16 @@ void Session::NoteEffects() {
 // is not known any more. If they fail, too much has been forgotten, and such a statement may do
 // anything.
 void Session::ForgetStatements() {
-  for (const auto& record : decision_.records) {
+  for (const auto& record : decision().records) {
     for (const sql::StatementInfo& statement : record->info().statements) {
       const bool discards =
           statement.kind == sql::StatementKind::kDiscard && statement.name == "ALL";
       const bool drops = statement.kind == sql::StatementKind::kDeallocate || discards;
       const bool all = discards || statement.name.empty();
       if (drops && all) {
-        statements_.clear();
+        statements_.Edit().clear();
       } else if (drops) {
-        statements_.erase(statement.name);
+        statements_.Edit().erase(statement.name);
       }
     }
   }
@@ -407,7 +409,7 @@ void Session::ForgetStatements() {
 
 // DDL and grants: in every database, since roles and their grants are the cluster's.
 void Session::MarkCatalogChange() {
-  std::vector<cache::CounterIndex>& written = decision_.plan.written_counters;
+  std::vector<cache::CounterIndex>& written = decision().plan.written_counters;
   for (const auto& database : *shared_.databases) {
     written.push_back(database->counter());
     if (std::find(changing_.begin(), changing_.end(), database.get()) != changing_.end()) continue;
@@ -416,7 +418,7 @@ void Session::MarkCatalogChange() {
   }
   std::sort(written.begin(), written.end());
   written.erase(std::unique(written.begin(), written.end()), written.end());
-  decision_.plan.writes = true;
+  decision().plan.writes = true;
   Act(Action::kCatalogChanged);
 }
 
@@ -449,16 +451,16 @@ void Session::ForwardMessage(const Request::Message& message) {
 }
 
 void Session::ForwardRaw(const Request::Message& message) {
-  server_->out.Append(std::string_view(request_.bytes).substr(message.offset, message.size));
-  rest_passes_ |= request_.IsPartial(message);
+  server_->out.Append(std::string_view(request().bytes).substr(message.offset, message.size));
+  rest_passes_ |= request().IsPartial(message);
 }
 
 // The client's part of the statement's life is noted when it is sent, so that what follows in the
 // same pipeline can refer to it, and taken back if the server refuses.
 void Session::ForwardParse(const Request::Message& message) {
   if (server_skips_) return ForwardRaw(message);
-  const std::string_view body = request_.body(message);
-  if (request_.IsPartial(message)) {
+  const std::string_view body = request().body(message);
+  if (request().IsPartial(message)) {
     // Too long to be held. It is prepared under its own name, and the session keeps its connection.
     AddPin(catalog::Pin::kUnknown);
     if (bypass_.empty()) bypass_ = PinName(catalog::Pin::kPreparedStatement);
@@ -513,7 +515,7 @@ void Session::ForwardParse(const Request::Message& message) {
 }
 
 void Session::ForwardBind(const Request::Message& message) {
-  const std::string_view body = request_.body(message);
+  const std::string_view body = request().body(message);
   const pgwire::BindNames names = *pgwire::BindNames::Decode(body);
   if (names.portal.empty()) phantom_portal_ = false;
   local_portal_.clear();
@@ -527,7 +529,7 @@ void Session::ForwardBind(const Request::Message& message) {
     // Behind the end of a failed transaction it could not be taken back, and can be prepared no
     // sooner.
     const bool too_late = status_ == pgwire::TransactionStatus::kFailed &&
-                          decision_.plan.ends_transaction && decision_.plan.writes &&
+                          decision().plan.ends_transaction && decision().plan.writes &&
                           MayHaveChanged(*statement);
     if (!own_names_ && too_late && !HoldsOnServer(names.statement, *statement)) {
       return ForceError(pool::ChangedResult());
@@ -539,7 +541,7 @@ void Session::ForwardBind(const Request::Message& message) {
   if (own_names_ || names.statement.empty()) return ForwardRaw(message);
   expected_.back().name = names.statement;
   const std::string& server_name = statement->prepared->server_name;
-  const char* header = request_.bytes.data() + message.offset;
+  const char* header = request().bytes.data() + message.offset;
   const uint32_t length = LoadBig32(header + 1);
   server_->out.Emit([&](std::string& to) {
     to.push_back(frontend::kBind);
@@ -548,11 +550,11 @@ void Session::ForwardBind(const Request::Message& message) {
     to.append(server_name).push_back('\0');
     to.append(body.substr(names.bytes));
   });
-  rest_passes_ |= request_.IsPartial(message);
+  rest_passes_ |= request().IsPartial(message);
 }
 
 void Session::ForwardDescribe(const Request::Message& message) {
-  const auto describe = *pgwire::Describe::Decode(request_.body(message));
+  const auto describe = *pgwire::Describe::Decode(request().body(message));
   if (describe.kind == 'P') {
     if (RefersToPhantom(describe.name)) return;
     ForwardRaw(message);
@@ -590,7 +592,7 @@ void Session::ForwardMissing(const Request::Message& message, std::string_view n
 }
 
 void Session::ForwardExecute(const Request::Message& message) {
-  const auto execute = *pgwire::Execute::Decode(request_.body(message));
+  const auto execute = *pgwire::Execute::Decode(request().body(message));
   if (RefersToPhantom(execute.portal)) return;
   ForwardRaw(message);
   Expect(Reply::kExecute);
@@ -606,7 +608,7 @@ bool Session::RefersToPhantom(std::string_view portal) {
 }
 
 void Session::ForwardClose(const Request::Message& message) {
-  const auto close = *pgwire::Close::Decode(request_.body(message));
+  const auto close = *pgwire::Close::Decode(request().body(message));
   if (close.kind == 'P' || own_names_ || close.name.empty()) {
     ForwardRaw(message);
   } else {
@@ -632,9 +634,9 @@ void Session::ForwardSync(const Request::Message& message) {
 // COPY data outside of a COPY is ignored by the server, and dropped here if there is no server.
 void Session::ForwardCopy() {
   if (server_ == nullptr) return;
-  server_->out.Append(request_.bytes);
+  server_->out.Append(request().bytes);
   rest_passes_ = true;
-  if (!request_.copy_ended) return;
+  if (!request().copy_ended) return;
   copy_in_ = false;
   if (!expected_.empty()) expected_.push_back({.kind = Reply::kCopyEnd});
 }

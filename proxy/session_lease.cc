@@ -40,7 +40,7 @@ const sql::StatementInfo& Nothing() {
 
 // REQUIRES: a connection that has just been leased.
 bool Session::NeedsReplay() const {
-  const bool wants_names = !sql_statements_.empty();
+  const bool wants_names = !sql_statements_->empty();
   return !pool::SameLabel(server_->label, label_) ||
          (!own_names_ && (server_->names_of != 0 || wants_names));
 }
@@ -49,7 +49,7 @@ void Session::SendReplay() {
   replay_owed_ = false;
   sync_due_ = true;
   ++shared_.statistics->settings_replays;
-  const bool wants_names = !own_names_ && !sql_statements_.empty();
+  const bool wants_names = !own_names_ && !sql_statements_->empty();
   pool::SharedLabel held = server_->label;
   // Whatever the default is: it need not wait for others.
   RunForUs("BEGIN ISOLATION LEVEL READ COMMITTED");
@@ -67,7 +67,7 @@ void Session::SendReplay() {
 
 // Each under the settings of then, since they say what its text means.
 void Session::MakeSqlStatements(pool::SharedLabel* held) {
-  for (const auto& [name, statement] : sql_statements_) {
+  for (const auto& [name, statement] : *sql_statements_) {
     Become(statement.label, held);
     const size_t before = expected_.size();
     RunForUs(statement.text);
@@ -99,8 +99,8 @@ void Session::OnReplayFailed(const pgwire::Piece& piece, const pgwire::ErrorFiel
   sync_due_ = false;
   LeaveBroken();
   if (!canceled && !name.empty()) {
-    sql_statements_.erase(name);
-    statements_.erase(name);
+    sql_statements_.Edit().erase(name);
+    statements_.Edit().erase(name);
   }
   OnAttemptFailed();
   Pass(piece);
@@ -114,7 +114,7 @@ void Session::OnReplayFailed(const pgwire::Piece& piece, const pgwire::ErrorFiel
 // stand there is not known.
 void Session::LeaveBroken() {
   server_->label = pool::WithCustomOf(server_->label, label_);
-  for (const auto& [name, statement] : sql_statements_) {
+  for (const auto& [name, statement] : *sql_statements_) {
     server_->label = pool::WithCustomOf(server_->label, statement.label);
   }
   own_names_ = false;
@@ -134,22 +134,22 @@ void Session::NotePrepared(const sql::StatementInfo& statement, const Followed& 
   SqlStatement made;
   if (!followed.prepare.empty()) made.record = followed.record;
   size_t bytes = followed.prepare.size();
-  for (const auto& [name, other] : sql_statements_) bytes += other.text.size();
+  for (const auto& [name, other] : *sql_statements_) bytes += other.text.size();
   // Under which settings is not said by a label if they are the transaction's; and its values may
   // have to be read under another encoding than label_ was.
   UpdateLabel();
-  if (bypass_.empty() && !settings_changed_.in_transaction() && pool::IsAsciiLabel(label_) &&
+  if (bypass_.empty() && !settings_changed_->in_transaction() && pool::IsAsciiLabel(label_) &&
       bytes <= kMaxSqlStatementBytes) {
     made.text = followed.prepare;
     made.label = label_;
   }
-  sql_statements_.insert_or_assign(statement.name, std::move(made));
+  sql_statements_.Edit().insert_or_assign(statement.name, std::move(made));
 }
 
 // `names`: what the server says that there is (AuditAnswer::prepared_statements).
 bool Session::CanPrepareAgain(std::string_view names) const {
   std::string known;
-  for (const auto& [name, statement] : sql_statements_) {
+  for (const auto& [name, statement] : *sql_statements_) {
     if (statement.text.empty()) return false;
     if (!known.empty()) known += ',';
     AppendQuoted(known, name);
@@ -163,7 +163,7 @@ const sql::StatementInfo* Session::FindExecuted(const StatementRecord& record) c
     return nullptr;
   }
   const std::string& name = record.info().statements[0].name;
-  if (const auto it = sql_statements_.find(name); it != sql_statements_.end()) {
+  if (const auto it = sql_statements_->find(name); it != sql_statements_->end()) {
     if (it->second.record == nullptr) return nullptr;
     return it->second.record->info().statements[0].prepared.get();
   }

@@ -40,16 +40,16 @@ void Session::SetLast(std::string_view what, bool bypass) {
 }
 
 // REQUIRES: the server has answered everything. An error inside a transaction is left in
-// decision_.forced: the server has to fail with it.
+// decision().forced: the server has to fail with it.
 void Session::AnswerLocally() {
   if (state_ == SessionState::kConsole) {
     wait_ = Wait::kConsole;
     return;
   }
-  if (request_.kind == Request::Kind::kQuery) {
-    const LocalAnswer answer = RunLocal(decision_.text, false);
+  if (request().kind == Request::Kind::kQuery) {
+    const LocalAnswer answer = RunLocal(decision().text, false);
     if (answer.error && in_transaction()) {
-      decision_.forced = answer.error;
+      decision().forced = answer.error;
       return;
     }
     if (answer.error) {
@@ -61,11 +61,11 @@ void Session::AnswerLocally() {
     SendReady();
     return Finish();
   }
-  for (const Request::Message& message : request_.messages) {
+  for (const Request::Message& message : request().messages) {
     if (!AnswerLocalMessage(message)) {
-      if (decision_.forced) return;
-      skip_to_sync_ = !request_.synced;
-      if (request_.synced) SendReady();
+      if (decision().forced) return;
+      skip_to_sync_ = !request().synced;
+      if (request().synced) SendReady();
       break;
     }
   }
@@ -74,7 +74,7 @@ void Session::AnswerLocally() {
 
 // Returns false after an error.
 bool Session::AnswerLocalMessage(const Request::Message& message) {
-  const std::string_view body = request_.body(message);
+  const std::string_view body = request().body(message);
   switch (message.type) {
     case frontend::kParse: {
       const auto parse = *pgwire::Parse::Decode(body);
@@ -104,7 +104,7 @@ bool Session::AnswerLocalMessage(const Request::Message& message) {
         return true;
       }
       if (in_transaction()) {
-        decision_.forced = answer.error;
+        decision().forced = answer.error;
       } else {
         SendError(*answer.error);
       }
@@ -147,14 +147,14 @@ LocalAnswer Session::RunLocal(std::string_view sql, bool describe_only) {
   CacheWishes none;
   // A name that cannot be reset does not exist.
   if (auto error = SetWish(statement.name, nullptr, {}, none)) return Failure(*std::move(error));
-  const CachePolicy policy = PolicyOf(*shared_.config, {}, ceiling_, own_settings_.now());
+  const CachePolicy policy = PolicyOf(*shared_.config, {}, ceiling_, own_settings_->now());
   if (statement.name == kCacheSetting) {
     answer.rows = {{std::string(CacheModeName(policy.mode))}};
   } else if (statement.name == kTtlSetting) {
     answer.rows = {{FormatDuration(policy.read.max_age)}};
   } else {
     answer.rows = {{std::string(
-        ConsistencyName(own_settings_.now().consistency.value_or(shared_.config->consistency)))}};
+        ConsistencyName(own_settings_->now().consistency.value_or(shared_.config->consistency)))}};
   }
   return answer;
 }
@@ -169,8 +169,8 @@ LocalAnswer Session::SetLocal(const sql::SettingChange& change) {
     error = SetWish(change.name, value, {}, checked);
     answer.warning = Error{"25P01", "SET LOCAL can only be used in transaction blocks", "", ""};
   } else {
-    error = own_settings_.Set(change.name, value, change.local);
-    if (!in_transaction()) own_settings_.Commit();
+    error = own_settings_.Edit().Set(change.name, value, change.local);
+    if (!in_transaction()) own_settings_.Edit().Commit();
   }
   return error ? Failure(*std::move(error)) : answer;
 }

@@ -69,7 +69,7 @@ void Session::RemovePin() {
 
 // Before the request is sent: what it may leave in the session.
 void Session::NotePins() {
-  const Plan& plan = decision_.plan;
+  const Plan& plan = decision().plan;
   AddPin(plan.pin);
   if (plan.pin == Pin::kFunction) NoteUnaudited();
   if (plan.may_end_pin && (catalog::IsAskedFor(pin_) || MayForgetCode())) audit_due_ = true;
@@ -99,13 +99,13 @@ void Session::AskAudit() {
 // Whether the server will be at rest, and in no transaction, behind the request that has just been
 // sent: an audit can be sent in the same write.
 bool Session::EndsIdle() const {
-  if (batch_open_ || batches_.size() != 1 || request_.rest_bytes > 0 || decision_.unknown ||
-      decision_.forced || server_skips_ || AheadUnanswered()) {
+  if (batch_open_ || batches_.size() != 1 || request().rest_bytes > 0 || decision().unknown ||
+      decision().forced || server_skips_ || AheadUnanswered()) {
     return false;
   }
   const bool in_block = in_transaction();
   size_t count = 0;
-  for (const auto& record : decision_.records) {
+  for (const auto& record : decision().records) {
     for (const sql::StatementInfo& statement : record->info().statements) {
       const bool ends = statement.kind == sql::StatementKind::kCommit ||
                         statement.kind == sql::StatementKind::kRollback;
@@ -119,7 +119,7 @@ bool Session::EndsIdle() const {
     }
   }
   // In the extended protocol it must have been run, too.
-  const bool is_run = decision_.cacheable_form && !decision_.parses_known_name;
+  const bool is_run = decision().cacheable_form && !decision().parses_known_name;
   return in_block ? count == 1 && is_run : count > 0;
 }
 
@@ -139,8 +139,8 @@ constexpr Duration kMostPutOff = std::chrono::seconds(1);
 
 void Session::NoteUnaudited() {
   if (unaudited_.empty()) unaudited_since_ = now_;
-  audit_presses_ |= decision_.unknown || decision_.records.empty();
-  for (const auto& record : decision_.records) {
+  audit_presses_ |= decision().unknown || decision().records.empty();
+  for (const auto& record : decision().records) {
     if (std::find(unaudited_.begin(), unaudited_.end(), record) != unaudited_.end()) continue;
     audit_presses_ |= unaudited_.size() == kMostUnaudited ||
                       !record->SeemsClean(database_->catalog_version(), now_);
@@ -196,7 +196,7 @@ std::string Session::SettingsKey() const {
 // Before a connection is given back: asks what the server says of such settings, if nobody has
 // asked yet. Returns whether it has. REQUIRES: as AskAudit, and that the session has no pin.
 bool Session::LearnSettings() {
-  const bool is_known = bypass_.empty() && environment_.has_value() && !begin_owed_;
+  const bool is_known = bypass_.empty() && environment_ != nullptr && !begin_owed_;
   if (shared_.config->unknown_code != "audit" || !is_known) return false;
   constexpr size_t kMostKept = 1000;
   UpdateLabel();
@@ -204,7 +204,7 @@ bool Session::LearnSettings() {
   if (database_->settings_said.contains(key)) return false;
   if (database_->settings_said.size() >= kMostKept) database_->settings_said.clear();
   ++shared_.statistics->audits;
-  learning_ = std::move(key);
+  learning_ = std::make_unique<std::string>(std::move(key));
   RunApart(catalog::CodeAuditQuery());
   return true;
 }
@@ -294,7 +294,7 @@ void Session::OnAudited(std::string_view row) {
   const std::optional<catalog::AuditAnswer> held = ReadAudit(row);
   if (learning_) {
     // Where it could not be said, "" equals nothing that is.
-    std::string& said = database_->settings_said[*std::exchange(learning_, std::nullopt)];
+    std::string& said = database_->settings_said[*std::exchange(learning_, nullptr)];
     if (held && held->of_code && !held->AnyHeld()) said = held->of_code->settings;
     return;
   }
@@ -304,7 +304,7 @@ void Session::OnAudited(std::string_view row) {
   if (IsUndecided()) return OnCodeAudited(*held);
   Pin left = Pin::kNone;
   const bool names_stay = !held->prepared_statements.empty();
-  if (!names_stay) sql_statements_.clear();
+  if (!names_stay && !sql_statements_->empty()) sql_statements_.Edit().clear();
   if (!CanPrepareAgain(held->prepared_statements)) {
     left = catalog::Stronger(left, Pin::kPreparedStatement);
   }
@@ -342,8 +342,8 @@ void Session::LeaveNames() {
 
 // What the session has set since its login, outside of a transaction.
 void Session::UpdateLabel() {
-  if (settings_changed_.untouched()) return;
-  pool::SettingsLabel label = settings_changed_.Label();
+  if (settings_changed_->untouched()) return;
+  pool::SettingsLabel label = settings_changed_->Label();
   // SET datestyle may have changed only a part of it.
   if (const auto it = label.find("datestyle"); it != label.end()) {
     it->second = std::string(told_parameters_.Find("DateStyle"));
@@ -360,21 +360,21 @@ void Session::UpdateLabel() {
 
 // The server has confirmed a SET that lasts.
 void Session::NoteReplayable(std::string_view name, std::string_view value) {
-  const auto role = settings_changed_.Find("role");
+  const auto role = settings_changed_->Find("role");
   const bool as_other =
-      (role && *role != "none") || settings_changed_.Find("session_authorization");
+      (role && *role != "none") || settings_changed_->Find("session_authorization");
   // It was sent as bytes of the encoding that holds now, and would be sent under another.
-  const bool mixes = !IsAscii(value) && settings_changed_.Find("client_encoding");
+  const bool mixes = !IsAscii(value) && settings_changed_->Find("client_encoding");
   if (mixes || !pool::CanReplay(name, value, as_other)) AddPin(Pin::kSetting);
 }
 
 pool::LeaseWish Session::Wish() const {
-  const bool needs_sequences =
-      decision_.plan.reads_sequence && sequence_server_ != 0 && decision_.plan.pin != Pin::kUnknown;
+  const bool needs_sequences = decision().plan.reads_sequence && sequence_server_ != 0 &&
+                               decision().plan.pin != Pin::kUnknown;
   return {.client = id_,
           .last = needs_sequences ? sequence_server_ : last_server_,
           .only_last = needs_sequences,
-          .uses_sequences = decision_.plan.uses_sequence,
+          .uses_sequences = decision().plan.uses_sequence,
           .label = label_,
           .worker = worker};
 }
@@ -384,7 +384,7 @@ pool::LeaseWish Session::Wish() const {
 // Before a request that may ask for currval or lastval: the connection must say what this session's
 // own nextval gave, or that there was none. Returns true if the request has to wait for that.
 bool Session::PrepareSequences() {
-  const Plan& plan = decision_.plan;
+  const Plan& plan = decision().plan;
   const bool unknown = plan.pin == Pin::kFunction || plan.pin == Pin::kUnknown;
   const bool own = server_->sequence_client == id_ && !server_->sequences_mixed;
   if (plan.reads_sequence && plan.pin != Pin::kUnknown) {
@@ -397,7 +397,7 @@ bool Session::PrepareSequences() {
     if (sequence_server_ != 0) {
       sequence_server_ = 0;
       sequences_scattered_ = false;
-      decision_.forced = SequencesLost();
+      decision().forced = SequencesLost();
       return false;
     }
   } else if (!unknown && !(plan.uses_sequence && database_->sequences_pin)) {
@@ -435,22 +435,23 @@ void Session::OnSequencesDiscarded() {
 void Session::RememberBeforeUnknown() {
   before_unknown_.reset();
   const bool alone = batches_.size() == 1 && expected_.empty();
-  if (decision_.plan.refusal != catalog::Refusal::kNotUnderstood || !alone) return;
-  before_unknown_ = {.pin = pin_,
-                     .bypass = bypass_,
-                     .only_code_ran = only_code_ran_,
-                     .names_known = names_known_,
-                     .ran_unknown = ran_unknown_,
-                     .isolation_known = isolation_known_,
-                     .sequence_server = sequence_server_,
-                     .sequence_client = server_->sequence_client};
+  if (decision().plan.refusal != catalog::Refusal::kNotUnderstood || !alone) return;
+  before_unknown_ =
+      std::make_unique<BeforeUnknown>(BeforeUnknown{.pin = pin_,
+                                                    .bypass = bypass_,
+                                                    .only_code_ran = only_code_ran_,
+                                                    .names_known = names_known_,
+                                                    .ran_unknown = ran_unknown_,
+                                                    .isolation_known = isolation_known_,
+                                                    .sequence_server = sequence_server_,
+                                                    .sequence_client = server_->sequence_client});
 }
 
 // The error is the first answer to it, from the grammar (PostgreSQL: scan.l, scanner_yyerror) and
 // not from a text that a function has put together: then nothing has run.
 void Session::TakeBackUnknown(const pgwire::ErrorFields& fields) {
   if (!before_unknown_) return;
-  const BeforeUnknown before = *std::exchange(before_unknown_, std::nullopt);
+  const BeforeUnknown before = *std::exchange(before_unknown_, nullptr);
   if (fields.Find('C') != "42601" || fields.Find('R') != "scanner_yyerror" ||
       !fields.Find('W').empty() || !fields.Find('q').empty()) {
     return;

@@ -57,7 +57,7 @@ void Session::ProcessStartup(std::string_view& input) {
     input.remove_prefix(total);
 
     if (auto* cancel = std::get_if<pgwire::CancelRequest>(&*packet)) {
-      cancel_request_ = std::move(*cancel);
+      cancel_request_.Edit() = std::move(*cancel);
       Act(Action::kForwardCancel);
       return Close();
     }
@@ -119,7 +119,7 @@ void Session::OnStartupMessage(pgwire::StartupMessage message) {
   if (draining_proxy_) return Fatal({"57P01", "pgsidecar is shutting down", "", ""});
   const Result<CacheWishes> wishes = TakeOwnOptions(startup_);
   if (!wishes.ok()) return Fatal(wishes.error());
-  own_settings_.Start(*wishes);
+  if (*wishes != CacheWishes{}) own_settings_.Edit().Start(*wishes);
   BeginLogin();
 }
 
@@ -247,6 +247,7 @@ void Session::OnLoggedIn(pool::Pool* pool, Database* database, uint32_t pid, std
   pid_ = pid;
   cancel_key_ = std::move(cancel_key);
   server_->MoveTo(pool::ServerState::kLeased);
+  if (told_parameters_ == pool->parameters) told_parameters_ = pool->parameters;
   AdoptEnvironment();
   BecomeReady(now);
 }
@@ -259,6 +260,7 @@ void Session::BecomeReady(TimePoint now) {
   ceiling_ = shared_.config->ModeOfSession(login_number_);
   Identify();
   client_out.Emit([&](std::string& to) { pgwire::BackendKeyData{pid_, cancel_key_}.Encode(to); });
+  startup_ = {};
   state_ = SessionState::kReady;
   wait_ = Wait::kNone;
   SendReady();

@@ -14,10 +14,10 @@ namespace pgsidecar::proxy {
 // BEGIN, and the end of a transaction that the server does not know of. Returns true if the request
 // is done.
 bool Session::AnswerTransaction() {
-  if (request_.kind != Request::Kind::kQuery || decision_.records.size() != 1 || !Quiet()) {
+  if (request().kind != Request::Kind::kQuery || decision().records.size() != 1 || !Quiet()) {
     return false;
   }
-  const sql::TextInfo& text = decision_.records[0]->info();
+  const sql::TextInfo& text = decision().records[0]->info();
   const bool begins = text.IsSingle(sql::StatementKind::kBegin);
   const bool ends =
       text.IsSingle(sql::StatementKind::kCommit) || text.IsSingle(sql::StatementKind::kRollback);
@@ -26,7 +26,7 @@ bool Session::AnswerTransaction() {
                     isolation_known_ && !in_transaction();
   if (!(begins && lazy) && !(ends && begin_owed_)) return false;
   const sql::StatementInfo& statement = text.statements[0];
-  if (decision_.unknown || statement.transaction_modifiers) return false;
+  if (decision().unknown || statement.transaction_modifiers) return false;
 
   LocalAnswer answer;
   const bool commits = statement.kind == sql::StatementKind::kCommit;

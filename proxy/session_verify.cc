@@ -30,17 +30,17 @@ void Session::Identify() {
   const uint64_t generation = shared_.config->generation;  // with the rules of then
   identity_id_ = generation;
   if (database_ == nullptr || shared_.config->rules.empty()) return;
-  const std::string* user = startup_.Find("user");
-  identity_ = {.user = user == nullptr ? "" : *user,
-               .application_name = std::string(told_parameters_.Find("application_name")),
-               .database = database_->name()};
-  identity_id_ = Hash64(identity_.user, Hash64(identity_.application_name, generation));
+  const std::string* user = startup().Find("user");
+  identity_.Edit() = {.user = user == nullptr ? "" : *user,
+                      .application_name = std::string(told_parameters_.Find("application_name")),
+                      .database = database_->name()};
+  identity_id_ = Hash64(identity_->user, Hash64(identity_->application_name, generation));
 }
 
 // The request goes to the server, though the cache has an answer.
 void Session::WouldHit(const std::shared_ptr<const cache::Entry>& entry, const CachePolicy& policy,
                        TimePoint now) {
-  CallCounts& counts = decision_.records[0]->counts;
+  CallCounts& counts = decision().records[0]->counts;
   ++shared_.statistics->observed_hits;
   ++counts.observed_hits;
   shared_.statistics->observed_server_time += entry->server_time;
@@ -49,26 +49,27 @@ void Session::WouldHit(const std::shared_ptr<const cache::Entry>& entry, const C
 
   SetLast("verify: skipped", false);
   AddReadRows();
-  auto stamps = shared_.versions->Capture(decision_.plan.read_counters);
+  auto stamps = shared_.versions->Capture(decision().plan.read_counters);
   // At level `ttl` an entry may be older than a write that has passed through: it would differ
   // rightly.
   if (!stamps || *stamps != entry->stamps) {
     ++shared_.statistics->verify_skipped;
     return;
   }
-  const bool simple = request_.kind == Request::Kind::kQuery;
-  verified_ =
+  const bool simple = request().kind == Request::Kind::kQuery;
+  verified_ = std::make_unique<Verified>(
       Verified{.entry = entry,
-               .text = std::string(simple ? decision_.text : decision_.statement->prepared->sql),
-               .parameters = decision_.bind.values.size()};
-  for (const auto& value : decision_.bind.values) {
+               .text = std::string(simple ? decision().text : decision().statement->prepared->sql),
+               .parameters = decision().bind.values.size()});
+  for (const auto& value : decision().bind.values) {
     verified_->parameters_hash =
         Hash64(value.value_or(std::string_view()), verified_->parameters_hash + value.has_value());
   }
-  fill_ = std::make_unique<cache::Fill>(key_, *std::move(stamps), now, policy.max_entry_bytes);
+  fill_ = std::make_unique<cache::Fill>(decision().key, *std::move(stamps), now,
+                                        policy.max_entry_bytes);
 }
 
-void Session::SkipVerify(std::optional<Verified>& verified) {
+void Session::SkipVerify(std::unique_ptr<Verified>& verified) {
   if (!verified) return;
   ++shared_.statistics->verify_skipped;
   verified.reset();
@@ -97,7 +98,7 @@ void Session::EndVerify(Batch& batch, TimePoint now) {
 void Session::NoteMismatch(const Batch& batch, const cache::Entry& server, Verdict verdict,
                            TimePoint now) {
   const Verified& verified = *batch.verified;
-  const std::string* user = startup_.Find("user");
+  const std::string* user = startup().Find("user");
   Mismatch mismatch;
   mismatch.verdict = verdict;
   mismatch.at = now;
@@ -105,8 +106,8 @@ void Session::NoteMismatch(const Batch& batch, const cache::Entry& server, Verdi
   mismatch.database = database_->name();
   mismatch.user = user == nullptr ? "" : *user;
   mismatch.role = names_known_ ? user_of_names_ : "";
-  mismatch.environment = Hex(
-      Hash64({reinterpret_cast<const char*>(environment_key_.data()), environment_key_.size()}));
+  mismatch.environment =
+      Hex(Hash64({reinterpret_cast<const char*>(session_key_.data()), session_key_.size()}));
   mismatch.key = Hex(verified.entry->key);
   mismatch.query = batch.record->text();
   mismatch.parameters = verified.parameters;

@@ -27,11 +27,11 @@ class Reading {
         requests.back() += reader_.TakeRest(input);
         continue;
       }
-      Request request;
-      const auto outcome = reader_.Next(input, &request, &error);
+      const auto outcome = reader_.Next(input, &request_, &error);
       if (outcome == RequestReader::Outcome::kNeedMore) break;
       good = outcome == RequestReader::Outcome::kRequest;
-      if (good) Note(request);
+      if (good) Note(request_);
+      request_.Clear();
     }
     held_ = std::string(input);
     longest_held = std::max(longest_held, held_.size());
@@ -58,6 +58,7 @@ class Reading {
   }
 
   RequestReader reader_;
+  Request request_;
   std::string held_;
   bool copying_ = false;
 };
