@@ -1,8 +1,7 @@
-// Eviction policies, bounded in bytes.
+// Eviction policies, bounded in bytes and in entries.
 //
 // A policy is told of every request: Ask, and after a miss Fill with what came; Drop when an entry
-// has gone stale. It makes room before it puts an entry in, so that its bytes are never above the
-// bound.
+// has gone stale. It makes room before it puts an entry in, so that it is never above its bounds.
 
 #ifndef PGSIDECAR_BENCHMARKS_EVICTION_POLICIES_H_
 #define PGSIDECAR_BENCHMARKS_EVICTION_POLICIES_H_
@@ -15,10 +14,15 @@
 
 namespace pgsidecar::eviction {
 
+struct Bounds {
+  uint64_t bytes = 0;
+  uint64_t entries = UINT64_MAX;
+};
+
 class Policy {
  public:
   // Keys are numbers below `keys`.
-  Policy(uint64_t capacity, uint32_t keys) : capacity_(capacity), nodes_(keys) {}
+  Policy(const Bounds& bounds, uint32_t keys) : bounds_(bounds), nodes_(keys) {}
   virtual ~Policy() = default;
   Policy(const Policy&) = delete;
   Policy& operator=(const Policy&) = delete;
@@ -31,8 +35,9 @@ class Policy {
   virtual void Drop(uint32_t key, bool refill) = 0;
 
   bool Has(uint32_t key) const { return nodes_[key].is_in; }
-  uint64_t capacity() const { return capacity_; }
+  const Bounds& bounds() const { return bounds_; }
   uint64_t bytes() const { return bytes_; }
+  uint64_t entries() const { return entries_; }
   // The same, counted anew.
   uint64_t CountBytes() const;
 
@@ -43,9 +48,7 @@ class Policy {
     uint32_t newer = kNone;
     uint32_t older = kNone;
     uint32_t bytes = 0;
-    float density = 0;   // microseconds a byte
-    double due = 0;      // of the greedy ones
-    uint32_t place = 0;  // in a heap
+    uint32_t server_us = 0;
     uint8_t queue = 0;
     uint8_t asked = 0;
     uint8_t uses = 0;
@@ -61,20 +64,23 @@ class Policy {
   void Push(Queue& queue, uint32_t key);
   void Remove(Queue& queue, uint32_t key);
 
-  bool Fits(uint32_t bytes) const { return bytes_ + bytes <= capacity_; }
+  bool Fits(uint32_t bytes) const {
+    return bytes_ + bytes <= bounds_.bytes && entries_ < bounds_.entries;
+  }
   Node& Enter(uint32_t key, uint32_t bytes, uint32_t server_us);
   void Leave(uint32_t key);
 
-  const uint64_t capacity_;
+  const Bounds bounds_;
   std::vector<Node> nodes_;
 
  private:
   uint64_t bytes_ = 0;
+  uint64_t entries_ = 0;
 };
 
 struct PolicyKind {
   std::string name;
-  std::unique_ptr<Policy> (*make)(uint64_t capacity, uint32_t keys);
+  std::unique_ptr<Policy> (*make)(const Bounds& bounds, uint32_t keys);
 };
 const std::vector<PolicyKind>& AllPolicies();
 

@@ -10,8 +10,8 @@
 namespace pgsidecar::eviction {
 namespace {
 
-constexpr uint32_t kKeys = 40'000;         // that come again and again
-constexpr uint32_t kBookkeeping = 380;     // bytes, of an entry in the store
+constexpr uint32_t kKeys = 40'000;      // that come again and again
+constexpr uint32_t kBookkeeping = 380;  // bytes, of an entry in the store
 constexpr double kLargestPayload = 8 << 20;
 constexpr double kLeastServerUs = 20;
 constexpr double kMostServerUs = 10'000'000;
@@ -85,9 +85,7 @@ class Random {
   }
 
   // Log-normal: half of them below `median`, about two in three within a factor of `spread`.
-  double LogNormal(double median, double spread) {
-    return median * Exp2(Normal() * Log2(spread));
-  }
+  double LogNormal(double median, double spread) { return median * Exp2(Normal() * Log2(spread)); }
 
  private:
   static uint64_t Rotate(uint64_t word, int bits) { return word << bits | word >> (64 - bits); }
@@ -200,7 +198,9 @@ class Author {
 
   Random& random() { return random_; }
   bool IsDone() const { return trace_.requests.size() >= limit_; }
-  double Progress() const { return static_cast<double>(trace_.requests.size()) / limit_; }
+  double Progress() const {
+    return static_cast<double>(trace_.requests.size()) / static_cast<double>(limit_);
+  }
   const Key& KeyAt(uint32_t key) const { return keys_[key]; }
 
   uint32_t AddKey(const Key& key) {
@@ -217,8 +217,9 @@ class Author {
   void Ask(uint32_t number) {
     if (IsDone()) return;
     const Key& key = keys_[number];
-    // A server is not equally fast each time.
-    const double now = std::max(key.server_us * random_.LogNormal(1, 1.3), kLeastServerUs);
+    // A server is not equally fast each time; and one in a hundred waits for a lock or the disk.
+    double now = std::max(key.server_us * random_.LogNormal(1, 1.4), kLeastServerUs);
+    if (random_.Chance(0.01)) now *= 15;
     trace_.requests.push_back({.key = number,
                                .bytes = key.bytes,
                                .server_us = static_cast<uint32_t>(now),
@@ -292,6 +293,22 @@ Trace MakeReports(Costs costs, uint64_t seed, uint32_t requests) {
     author.Ask(is_report ? author.AddKey(MakeAggregate(author.random()))
                          : zipf.Draw(author.random()));
   }
+  return author.Finish();
+}
+
+// While the cache is filled, nothing but such aggregates; then never again, only lookups and lists.
+// What was dear is dead, and the question is for how long it stays.
+Trace MakeAftermath(uint64_t seed, uint32_t requests) {
+  Author author("aftermath", Costs::kClasses, seed, requests);
+  const Zipf zipf(kKeys, 0.9);
+  std::vector<uint32_t> keys;
+  for (uint32_t i = 0; i < kKeys; ++i) {
+    const bool is_lookup = author.random().Chance(0.7);
+    keys.push_back(
+        author.AddKey(is_lookup ? MakeLookup(author.random()) : MakeList(author.random())));
+  }
+  while (author.Progress() < kWarmUp) author.Ask(author.AddKey(MakeAggregate(author.random())));
+  while (!author.IsDone()) author.Ask(keys[zipf.Draw(author.random())]);
   return author.Finish();
 }
 
@@ -426,28 +443,36 @@ uint64_t Trace::Checksum() const {
 Trace MakeTrace(size_t number, uint64_t seed, uint32_t requests, double cache_share) {
   seed = Mix(seed * 1'000 + number);
   constexpr Costs kThree[] = {Costs::kIndependent, Costs::kClasses, Costs::kBySize};
-  if (number < 9) {
-    constexpr double kSkews[] = {0.7, 0.9, 1.1};
-    return MakeZipf(kSkews[number / 3], kThree[number % 3], seed, requests);
-  }
-  if (number == 9) return MakeZipf(0.9, Costs::kNarrow, seed, requests);
-  if (number == 10) return MakeDay(seed, requests);
-  if (number == 11) return MakeReports(Costs::kClasses, seed, requests);
-  const Costs costs = kThree[number % 2];
-  switch ((number - 12) / 2) {
-    case 0:
+  constexpr double kSkews[] = {0.7, 0.9, 1.1};
+  if (number < 9) return MakeZipf(kSkews[number / 3], kThree[number % 3], seed, requests);
+  const Costs costs = kThree[(number - 9) % 2];
+  switch (number) {
+    case 9:
+    case 10:
       return MakeScans(costs, seed, requests);
-    case 1:
+    case 11:
+    case 12:
       return MakeDrift(costs, seed, requests);
-    case 2:
+    case 13:
+    case 14:
       return MakeExchange(costs, seed, requests);
-    case 3:
+    case 15:
+    case 16:
       return MakeLoop(costs, seed, requests, cache_share);
-    default:
+    case 17:
+    case 18:
       return MakeWrites(costs, seed, requests);
+    case 19:
+      return MakeDay(seed, requests);
+    case 20:
+      return MakeReports(Costs::kClasses, seed, requests);
+    case 21:
+      return MakeAftermath(seed, requests);
+    default:
+      return MakeZipf(0.9, Costs::kNarrow, seed, requests);
   }
 }
 
-bool DependsOnCacheShare(size_t number) { return number == 18 || number == 19; }
+bool DependsOnCacheShare(size_t number) { return number == 15 || number == 16; }
 
 }  // namespace pgsidecar::eviction

@@ -36,7 +36,10 @@ struct Trace {
 };
 
 // Which traces there are. `number` below kTraces.
-inline constexpr size_t kTraces = 22;
+inline constexpr size_t kTraces = 23;
+
+// The part of a trace that fills the cache and is not counted.
+inline constexpr double kWarmUp = 0.2;
 
 // `cache_share`: the part of the working set that the cache will hold; only the loop's length
 // depends on it.
