@@ -147,25 +147,22 @@ const char* Name(Costs costs) {
   return "";
 }
 
-Key MakeLookup(Random& random) {
-  return MakeKey(random.LogNormal(300, 2), random.LogNormal(90, 2));
+// Draws in this order: that of a call's arguments is the compiler's to choose.
+Key DrawKey(Random& random, double bytes, double bytes_spread, double us, double us_spread) {
+  const double payload = random.LogNormal(bytes, bytes_spread);
+  const double server_us = random.LogNormal(us, us_spread);
+  return MakeKey(payload, server_us);
 }
-Key MakeList(Random& random) {
-  return MakeKey(random.LogNormal(8'000, 2.5), random.LogNormal(3'000, 3));
-}
-Key MakeAggregate(Random& random) {
-  return MakeKey(random.LogNormal(400, 2.5), random.LogNormal(80'000, 4));
-}
-Key MakeExport(Random& random) {
-  return MakeKey(random.LogNormal(250'000, 3), random.LogNormal(60'000, 3));
-}
+
+Key MakeLookup(Random& random) { return DrawKey(random, 300, 2, 90, 2); }
+Key MakeList(Random& random) { return DrawKey(random, 8'000, 2.5, 3'000, 3); }
+Key MakeAggregate(Random& random) { return DrawKey(random, 400, 2.5, 80'000, 4); }
+Key MakeExport(Random& random) { return DrawKey(random, 250'000, 3, 60'000, 3); }
 
 Key MakeKey(Costs costs, Random& random) {
   switch (costs) {
-    case Costs::kIndependent: {
-      const double payload = random.LogNormal(2'500, 5);
-      return MakeKey(payload, random.LogNormal(1'500, 6));
-    }
+    case Costs::kIndependent:
+      return DrawKey(random, 2'500, 5, 1'500, 6);
     case Costs::kClasses: {
       const double which = random.Uniform();
       if (which < 0.60) return MakeLookup(random);
@@ -177,10 +174,8 @@ Key MakeKey(Costs costs, Random& random) {
       const double payload = random.LogNormal(2'500, 5);
       return MakeKey(payload, random.LogNormal(100 + payload / 10, 2));
     }
-    case Costs::kNarrow: {
-      const double payload = random.LogNormal(2'500, 1.5);
-      return MakeKey(payload, random.LogNormal(1'500, 1.5));
-    }
+    case Costs::kNarrow:
+      return DrawKey(random, 2'500, 1.5, 1'500, 1.5);
   }
   return {};
 }
