@@ -24,6 +24,8 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 import harness  # noqa: E402
 import peers  # noqa: E402
+import processes  # noqa: E402
+import results  # noqa: E402
 import wire  # noqa: E402
 
 MODES = ("simple", "extended", "prepared")
@@ -31,34 +33,8 @@ IDLE_CLIENTS = 1000
 # (what, against what, in which protocols, the most that the ratio is meant to be)
 GOALS = (("hit", "redis", ("simple", "prepared"), 1.0), ("hit", "canned", ("simple", "prepared"), 1.25),
          ("hit", "canned", ("extended",), 1.4), ("forwarded", "pgbouncer", MODES, 0.9))
-TICKS = os.sysconf("SC_CLK_TCK")
 # Few enough rows that every one of them is cached after the warm-up. Each balance is 0.
 SCRIPT = "\\set aid random(1, 1000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
-
-
-def stat(pid):
-    """The fields of /proc/PID/stat behind the command, which may contain blanks."""
-    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    return text.rsplit(")", 1)[1].split()
-
-
-def cpu_seconds(pid):
-    fields = stat(pid)
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def server_cpu_seconds(postmaster):
-    """The postmaster, the children that it has reaped, and those that live."""
-    fields = stat(postmaster)
-    total = sum(int(field) for field in fields[11:15])
-    children = pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-    for child in children:
-        try:
-            fields = stat(child)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
 
 
 def pgbench(target, mode, clients, seconds, script, host="127.0.0.1"):
@@ -87,13 +63,13 @@ def redis_benchmark(redis, clients, queries, where=()):
 def measured(server, target, run):
     """What `run` returns, with the CPU time a query of the target and of the server."""
     pid = None if target is server else target.process.pid
-    before = cpu_seconds(pid) if pid else 0.0
-    postgres = server_cpu_seconds(server.process.pid)
+    before = processes.cpu_seconds(pid) if pid else 0.0
+    postgres = processes.cpu_seconds(server.process.pid)
     result = run()
-    spent = server_cpu_seconds(server.process.pid) - postgres
+    spent = processes.cpu_seconds(server.process.pid) - postgres
     result["server_us"] = 1e6 * spent / result["queries"]
     if pid:
-        result["us"] = 1e6 * (cpu_seconds(pid) - before) / result["queries"]
+        result["us"] = 1e6 * (processes.cpu_seconds(pid) - before) / result["queries"]
     return result
 
 

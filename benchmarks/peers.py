@@ -40,16 +40,19 @@ class Peer:
 
 
 class PgBouncer(Peer):
-    """Debian's PgBouncer on a free port. It refuses to run as root, so root starts it as `postgres`."""
+    """Debian's PgBouncer on a free port. It refuses to run as root, so root starts it as `postgres`.
+    `more`: further settings of its own; `files`: those that name a file, which it gets a copy of."""
 
-    def __init__(self, server, mode, servers):
+    def __init__(self, server, mode, servers, files=None, **more):
         self.port = harness.free_port()
         self._open_directory("pgbouncer")
         settings = {
             "listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "",
             "auth_type": server.auth, "auth_file": f"{self.directory}/users", "pool_mode": mode,
             "default_pool_size": servers, "max_client_conn": 10000, "log_connections": 0,
-            "log_disconnections": 0, "logfile": f"{self.directory}/log"}
+            "log_disconnections": 0, "logfile": f"{self.directory}/log", **more}
+        for name, path in (files or {}).items():
+            settings[name] = shutil.copy(path, self.directory)
         lines = ["[databases]", f"* = host=127.0.0.1 port={server.port}", "[pgbouncer]",
                  *(f"{name} = {value}" for name, value in settings.items())]
         self._write("conf", "\n".join(lines) + "\n")

@@ -18,11 +18,6 @@ def stat(pid):
 
 
 def cpu_seconds(pid):
-    fields = stat(pid)
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def tree_cpu_seconds(pid):
     """A process, the children that it has reaped, and those that live."""
     fields = stat(pid)
     total = sum(int(field) for field in fields[11:15])
@@ -76,7 +71,7 @@ class Costs:
         self._since, self._before = time.monotonic(), self._read()
 
     def _read(self):
-        return {name: tree_cpu_seconds(pid) for name, pid in self._pids.items()}
+        return {name: cpu_seconds(pid) for name, pid in self._pids.items()}
 
     def spent(self):
         return {name: now - self._before[name] for name, now in self._read().items()}
