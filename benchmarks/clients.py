@@ -7,12 +7,12 @@ Idle: so many clients log in and stay; what the process has grown by since its s
 again once each has asked one query.
 
 Connects: so many clients a second connect, log in with a password and go. Meanwhile twenty others ask
-queries at a fixed rate, each of which is a hit by then (PgBouncer forwards them). What these notice is
-their p99, alternately without and with the connects. They are a process of their own, ahead of all others
-(nice -10, where that is allowed), and those who connect another one, behind (nice 5): on two processors
-they are in each other's way. A connect is not begun while 500 are under way; how many were done a second
-is shown, and who was at work how much of a processor meanwhile. Under passthrough each login is the server's;
-under scram it is the proxy's own.
+queries at a fixed rate, each of which is a hit by then (PgBouncer and the server itself answer each anew).
+What these notice is their p99, alternately without and with the connects. They are a process of their own,
+ahead of all others (nice -10, where that is allowed), and those who connect another one, behind (nice 5):
+on two processors they are in each other's way. A connect is not begun while 500 are under way; how many
+were done a second is shown, and who was at work how much of a processor meanwhile. Under passthrough each
+login is the server's; under scram it is the proxy's own. Directly is there for what the server can do.
 """
 
 import pathlib
@@ -35,7 +35,6 @@ import peers  # noqa: E402
 import wire  # noqa: E402
 
 MOST_IDLE_BYTES, MOST_P99_RATIO = 2048, 2
-OTHERS, OTHERS_PER_S = 20, 500
 AT_ONCE = 500
 TEXTS = [f"SELECT value FROM item WHERE id = {number}" for number in range(1, 101)]
 CONF = ("shared_buffers = 64MB", "max_connections = 300")
@@ -53,7 +52,7 @@ def weigh(target, count, context=None):
     """What `count` clients of a running Proxy or peer weigh."""
     pid = target.process.pid
     before = processes.rss_bytes(pid)
-    clients = [frontends.log_in(target.port, number, context) for number in range(count)]
+    clients = [frontends.log_in(target.port, context) for _ in range(count)]
     time.sleep(0.5)
     idle = processes.rss_bytes(pid)
     for number, client in enumerate(clients):
@@ -113,30 +112,28 @@ def measure_idle(options):
 
 def measure_once(server, target, options):
     """The others' p99 without and with the connects, and who worked how much meanwhile."""
-    steady = frontends.Process(frontends.ask_steadily, target.port, peers.PASSWORD, TEXTS, OTHERS_PER_S, OTHERS)
-    time.sleep(1)
+    steady = frontends.ask(target.port, TEXTS)
     began = time.monotonic()
     time.sleep(options.seconds)
     quiet = time.monotonic()
     storm = frontends.Process(frontends.connect_steadily, target.port, peers.PASSWORD, options.per_second,
                               AT_ONCE)
     time.sleep(1)  # until it runs as it will
-    costs = processes.Costs(server=server.process.pid, proxy=target.process.pid, connecting=storm.pid,
-                            asking=steady.pid)
+    costs = processes.Costs(proxy=None if target is server else target.process.pid, server=server.process.pid,
+                            connecting=storm.pid, asking=steady.pid)
     storming = time.monotonic()
     time.sleep(options.seconds)
     over = time.monotonic()
     spent = costs.spent()
     stormed = storm.stop()
     answers = steady.stop()
-    done = [took for when, took in stormed["took"] if storming <= when <= over]
+    logins = frontends.within(stormed["took"], storming, over)
+    calm, busy = frontends.within(answers, began, quiet), frontends.within(answers, storming, over)
     result = {
-        "per_second": len(done) / (over - storming), "late": stormed["late"],
-        "login_p50_ms": 1e3 * (processes.percentile(done, 50) or 0),
-        "quiet_p50_ms": 1e3 * processes.percentile([took for when, took in answers if began <= when < quiet], 50),
-        "quiet_p99_ms": 1e3 * processes.percentile([took for when, took in answers if began <= when < quiet], 99),
-        "p50_ms": 1e3 * processes.percentile([took for when, took in answers if storming <= when < over], 50),
-        "p99_ms": 1e3 * processes.percentile([took for when, took in answers if storming <= when < over], 99),
+        "per_second": len(logins) / (over - storming), "late": stormed["late"],
+        "login_p50_ms": frontends.milliseconds(logins, 50), "quiet_p50_ms": frontends.milliseconds(calm, 50),
+        "quiet_p99_ms": frontends.milliseconds(calm, 99), "p50_ms": frontends.milliseconds(busy, 50),
+        "p99_ms": frontends.milliseconds(busy, 99),
         **{f"{name}_busy": seconds / (over - storming) for name, seconds in spent.items()}}
     return result, stormed["errors"]
 
@@ -145,6 +142,7 @@ def measure_connects(options):
     server = harness.PostgresServer("scram-sha-256", peers.PASSWORD, CONF).start()
     create_items(server)
     ways = {
+        "direct": server,
         "pgsidecar, passthrough": harness.Proxy(server).wait_for_catalog(),
         "pgsidecar, scram": harness.Proxy(server, "--auth-type", "scram-sha-256").wait_for_catalog(),
         "PgBouncer": peers.PgBouncer(server, "transaction", 20),
@@ -158,7 +156,8 @@ def measure_connects(options):
             if failed:
                 errors[way] = failed
     for target in ways.values():
-        target.stop()
+        if target is not server:
+            target.stop()
     server.remove()
     return [{"way": way, **{name: round(statistics.median(run[name] for run in done), 3) for name in done[0]},
              "errors": errors.get(way, [])} for way, done in runs.items()]
@@ -203,7 +202,7 @@ def show(measured):
     for run in measured.get("connects", ()):
         print(f"{run['way']:<24}{run['per_second']:>6.0f}{run['login_p50_ms']:>10.1f}"
               f"{run['quiet_p99_ms']:>11.2f}{run['p99_ms']:>8.2f}{run['p99_ms'] / run['quiet_p99_ms']:>7.1f}"
-              f"{run['proxy_busy']:>7.0%}{run['server_busy']:>8.0%}{run['connecting_busy']:>12.0%}"
+              f"{run.get('proxy_busy', 0):>7.0%}{run['server_busy']:>8.0%}{run['connecting_busy']:>12.0%}"
               f"{run['asking_busy']:>8.0%}   {run['limit']}")
         for error, count in run["errors"]:
             print(f"{'':<24}{count} times: {error}")

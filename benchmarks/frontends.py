@@ -21,28 +21,16 @@ import processes
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
+import peers  # noqa: E402
 import wire  # noqa: E402
 
-# IP_BIND_ADDRESS_NO_PORT: the port is chosen at connect, so that several addresses share the ports.
-NO_PORT = 24
-LOCAL_ADDRESSES = tuple(f"127.0.0.{number}" for number in range(2, 10))
 STARTUP = wire.startup_packet({"user": "postgres", "database": "postgres"})
 READY = b"Z\0\0\0\5I"
 
 
-def local_socket(number):
-    """A socket with one of some loopback addresses, since 28000 ports may be too few for one."""
-    made = socket.socket()
-    made.setsockopt(socket.IPPROTO_IP, NO_PORT, 1)
-    made.bind((LOCAL_ADDRESSES[number % len(LOCAL_ADDRESSES)], 0))
-    return made
-
-
-def log_in(port, number, context=None):
+def log_in(port, context=None):
     """A client of a server that asks for no password; with a context within TLS."""
-    client = local_socket(number)
-    client.settimeout(30)
-    client.connect(("127.0.0.1", port))
+    client = socket.create_connection(("127.0.0.1", port), timeout=30)
     if context is not None:
         client.sendall(wire.SSL_REQUEST)
         if client.recv(1) != b"S":
@@ -63,36 +51,49 @@ def read_to_the_end(client):
 
 
 class Process:
-    """Runs `work(pipe)` in a process until it is told to stop; then hands back what that returned."""
+    """Runs `work(pipe, ...)` in a process: that says "ready", and returns its result once told to stop."""
 
     def __init__(self, work, *arguments):
         self._pipe, other = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("fork").Process(
             target=self._run, args=(other, work, arguments), daemon=True)
         self._process.start()
+        other.close()
         self.pid = self._process.pid
+        self._receive()  # "ready"
 
     @staticmethod
     def _run(pipe, work, arguments):
         pipe.send(work(pipe, *arguments))
 
+    def _receive(self):
+        if not self._pipe.poll(60):
+            raise SystemExit("a load generator does not answer")
+        try:
+            return self._pipe.recv()
+        except EOFError:
+            raise SystemExit("a load generator failed") from None
+
     def stop(self):
         """Its result."""
         self._pipe.send("stop")
-        if not self._pipe.poll(60):
-            raise SystemExit("a load generator does not end")
-        try:
-            result = self._pipe.recv()
-        except EOFError:
-            raise SystemExit("a load generator failed") from None
+        result = self._receive()
         self._process.join()
         return result
 
 
+def ask(port, texts):
+    """Twenty clients that ask these queries in turn, all told 500 a second."""
+    return Process(ask_steadily, port, peers.PASSWORD, texts, 500, 20)
+
+
 def ask_steadily(pipe, port, password, texts, per_second, connections):
-    """(when it was sent, seconds until it was answered) of each query, sent in turn by several clients."""
+    """(when it was sent, seconds until it was answered) of each query."""
     processes.be_nice(-10)  # what is measured is the target's delay and not this process's
     clients = [wire.Wire.login(port, password=password).socket for _ in range(connections)]
+    for client, text in zip(itertools.cycle(clients), texts):  # from here on it is a hit
+        client.sendall(wire.query(text))
+        read_to_the_end(client)
     epoll = select.epoll()
     sent = {}
     for client in clients:
@@ -103,6 +104,7 @@ def ask_steadily(pipe, port, password, texts, per_second, connections):
     epoll.register(pipe.fileno(), select.EPOLLIN)
     queries = itertools.cycle([wire.query(text) for text in texts])
     turns = itertools.cycle(clients)
+    pipe.send("ready")
     answers = []
     due = time.monotonic()
     while True:
@@ -128,12 +130,12 @@ def ask_steadily(pipe, port, password, texts, per_second, connections):
 class Login:
     """One connection of the storm."""
 
-    def __init__(self, target, number, password):
+    def __init__(self, target, password):
         self._scram = wire.Scram(password)
         self._buffer = b""
         self._is_open = False
         self.started = time.monotonic()
-        self.socket = local_socket(number)
+        self.socket = socket.socket()
         self.socket.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             self.socket.connect(target)
@@ -184,9 +186,10 @@ class Connecting:
 
     def run(self, pipe):
         self._epoll.register(pipe.fileno(), select.EPOLLIN)
+        pipe.send("ready")
         due = time.monotonic()
-        for number in itertools.count():
-            self._open(number)
+        while True:
+            self._open()
             due += 1 / self._per_second
             while True:
                 left = due - time.monotonic()
@@ -197,11 +200,11 @@ class Connecting:
                 if left <= 0:
                     break
 
-    def _open(self, number):
+    def _open(self):
         if len(self._logins) >= self._at_once:
             self.late += 1
             return
-        login = Login(self._target, number, self._password)
+        login = Login(self._target, self._password)
         self._logins[login.socket.fileno()] = login
         self._epoll.register(login.socket, select.EPOLLOUT)
 
@@ -219,8 +222,16 @@ class Connecting:
         del self._logins[which]
 
 
+def within(timed, begin, end):
+    return [took for when, took in timed if begin <= when < end]
+
+
+def milliseconds(seconds, percent):
+    return 1e3 * (processes.percentile(seconds, percent) or 0)
+
+
 def connect_steadily(pipe, *arguments):
-    """(when it was done, seconds) of each login, how many were not begun because too many were under way, errors."""
+    """(when it was done, seconds) of each login; how many were not begun, as too many were under way; errors."""
     storm = Connecting(*arguments)
     storm.run(pipe)
     return {"took": storm.took, "late": storm.late, "errors": storm.errors.most_common(3)}

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 import harness  # noqa: E402
 import peers  # noqa: E402
+import pgbench  # noqa: E402
 import processes  # noqa: E402
 import results  # noqa: E402
 import wire  # noqa: E402
@@ -37,19 +38,10 @@ GOALS = (("hit", "redis", ("simple", "prepared"), 1.0), ("hit", "canned", ("simp
 SCRIPT = "\\set aid random(1, 1000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
 
 
-def pgbench(target, mode, clients, seconds, script, host="127.0.0.1"):
-    done = subprocess.run(
-        ["pgbench", "-n", "-M", mode, "-c", str(clients), "-T", str(seconds), "-f", script,
-         "-h", host, "-p", str(target.port), "-U", "postgres", "postgres"],
-        capture_output=True, text=True, timeout=seconds + 60,
-        env={**os.environ, "PGSSLMODE": "disable"})
-    if done.returncode != 0:
-        raise SystemExit(f"pgbench failed:\n{done.stdout}{done.stderr}")
-    return {
-        "queries": int(re.search(r"actually processed: (\d+)", done.stdout).group(1)),
-        "qps": float(re.search(r"tps = ([0-9.]+) \(without", done.stdout).group(1)),
-        "latency_ms": float(re.search(r"latency average = ([0-9.]+)", done.stdout).group(1)),
-    }
+def run_pgbench(target, mode, clients, seconds, script, host="127.0.0.1"):
+    return pgbench.figures(pgbench.run(
+        target, "-n", "-M", mode, "-c", str(clients), "-T", str(seconds), "-f", script,
+        seconds=seconds + 60, host=host))
 
 
 def redis_benchmark(redis, clients, queries, where=()):
@@ -106,8 +98,7 @@ def summary(runs):
 
 def measure_all(options):
     server = harness.PostgresServer(conf=("max_connections = 200", "shared_buffers = 128MB")).start()
-    subprocess.run(["pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", str(server.port),
-                    "-U", "postgres", "postgres"], check=True, capture_output=True)
+    pgbench.run(server, "-i", "-q", "-s", "10")
     sockets = tempfile.mkdtemp(prefix="pgsidecar-bench-")
     port = harness.free_port()
     targets = {
@@ -129,7 +120,7 @@ def measure_all(options):
         script.write(SCRIPT)
         script.flush()
         for mode in MODES:
-            pgbench(targets["hit"], mode, 8, 2, script.name)
+            run_pgbench(targets["hit"], mode, 8, 2, script.name)
         gets = 50_000 * options.seconds
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
@@ -139,14 +130,14 @@ def measure_all(options):
                 for mode in MODES:
                     for way, target in targets.items():
                         note(runs, (clients, mode, way), target,
-                             lambda: pgbench(target, mode, clients, options.seconds, script.name))
+                             lambda: run_pgbench(target, mode, clients, options.seconds, script.name))
             hit = targets["hit"]
             for where, host, of_redis in (
                     ("loopback", "127.0.0.1", ()), ("unix socket", sockets, ("-s", redis.socket))):
                 note(latencies, (where, "redis"), redis,
                      lambda: redis_benchmark(redis, 1, gets // 2, of_redis))
                 note(latencies, (where, "hit"), hit,
-                     lambda: pgbench(hit, "prepared", 1, options.seconds, script.name, host))
+                     lambda: run_pgbench(hit, "prepared", 1, options.seconds, script.name, host))
     for target in (*targets.values(), redis):
         if target is not server:
             target.stop()

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 import harness  # noqa: E402
 import wire  # noqa: E402
 
-PASSWORD = "secret"
+from pgbench import PASSWORD  # noqa: E402
 
 
 class Peer:

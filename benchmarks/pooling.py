@@ -32,6 +32,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 import harness  # noqa: E402
 import peers  # noqa: E402
+import pgbench  # noqa: E402
 import processes  # noqa: E402
 import wire  # noqa: E402
 
@@ -70,26 +71,6 @@ def stop_ways(ways):
 
 
 # --- pgbench ---
-
-def pgbench_command(target, *arguments):
-    return ["pgbench", "-n", *arguments, "-h", "127.0.0.1", "-p", str(target.port), "-U",
-            "postgres", "postgres"]
-
-
-def environment():
-    return {**os.environ, "PGSSLMODE": "disable", "PGPASSWORD": PASSWORD}
-
-
-def logged(directory):
-    """(when it ended in seconds, how long it took in ms) of each transaction in pgbench's logs."""
-    for path in glob.glob(os.path.join(directory, "log.*")):
-        with open(path) as file:
-            for line in file:
-                fields = line.split()
-                if len(fields) > 5 and fields[2].isdigit() and line.endswith("\n"):
-                    yield int(fields[4]) + int(fields[5]) / 1e6, int(fields[2]) / 1e3
-
-
 def figures_of(target):
     """A proxy's SHOW STATS; of anything else nothing."""
     if not isinstance(target, harness.Proxy):
@@ -105,8 +86,8 @@ class Running:
         self._pids = (server.process.pid, None if target is server else target.process.pid)
         self._directory = tempfile.TemporaryDirectory()
         self._process = subprocess.Popen(
-            pgbench_command(target, *arguments, "--log", f"--log-prefix={self._directory.name}/log"),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+            pgbench.command(target, "-n", *arguments, "--log", f"--log-prefix={self._directory.name}/log"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=pgbench.environment())
 
     def _costs(self):
         server, proxy = self._pids
@@ -146,7 +127,7 @@ class Running:
             return result
 
     def transactions(self):
-        return logged(self._directory.name)
+        return pgbench.logged(self._directory.name)
 
 
 def measure_once(server, target, workload, options):
@@ -195,9 +176,7 @@ def start_server(options, auth="trust"):
         auth=auth, password=PASSWORD,
         conf=(f"max_connections = {options.clients + 100}", "shared_buffers = 256MB",
               "max_wal_size = 2GB")).start()
-    subprocess.run(["pgbench", "-i", "-q", "-s", str(SCALE), "-h", "127.0.0.1", "-p",
-                    str(server.port), "-U", "postgres", "postgres"], check=True,
-                   capture_output=True, env=environment())
+    pgbench.run(server, "-i", "-q", "-s", str(SCALE))
     return server
 
 
@@ -273,16 +252,16 @@ async def log_in_at_once(port, count):
 def storm(target, options):
     with tempfile.TemporaryDirectory() as directory:
         others = subprocess.Popen(
-            pgbench_command(target, "-b", "select-only", "-M", "simple", "-c", str(OTHERS), "-R",
+            pgbench.command(target, "-n", "-b", "select-only", "-M", "simple", "-c", str(OTHERS), "-R",
                             str(OTHERS_PER_S), "-T", str(options.storm_seconds), "--log",
                             f"--log-prefix={directory}/log"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment())
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=pgbench.environment())
         time.sleep(QUIET_S)
         started = time.time()
         outcomes = asyncio.run(log_in_at_once(target.port, options.logins))
         ended = time.time()
         _, said = others.communicate(timeout=options.storm_seconds + 180)
-        transactions = list(logged(directory))
+        transactions = list(pgbench.logged(directory))
     took = [1e3 * outcome for outcome in outcomes if isinstance(outcome, float)]
     errors = collections.Counter(outcome for outcome in outcomes if isinstance(outcome, str))
     result = {
