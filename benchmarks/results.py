@@ -67,18 +67,24 @@ def versions(names):
     return found
 
 
-def parser(doc, name):
+def parser(doc, name="measure"):
     """The command line's, with --output build/NAME.json."""
     made = argparse.ArgumentParser(description=doc.splitlines()[0])
     made.add_argument("--output", default=str(ROOT / "build" / f"{name}.json"))
+    made.set_defaults(name=name)
     return made
 
 
+def command(options):
+    """As it would be typed, wherever the results go."""
+    said = " ".join(sys.argv[1:])
+    said = re.sub(r"--output[= ]\S+", "", said).split()
+    return " ".join(["./bench", *([options.name] if options.name != "measure" else ()), *said])
+
+
 def write(options, figures, programs):
-    """`options` but where the results go is what was asked for, and stands in them."""
-    asked = {name: value for name, value in vars(options).items() if name != "output"}
-    results = {"date": datetime.date.today().isoformat(), "machine": machine(),
-               "versions": versions(programs), "options": asked, **figures}
+    results = {"command": command(options), "date": datetime.date.today().isoformat(), "machine": machine(),
+               "versions": versions(programs), **figures}
     path = pathlib.Path(options.output)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
