@@ -231,7 +231,7 @@ def milliseconds(seconds, percent):
 
 
 def connect_steadily(pipe, *arguments):
-    """(when it was done, seconds) of each login; how many were not begun, as too many were under way; errors."""
+    """(when it was done, seconds) of each login; how many others would have been too many at once; errors."""
     storm = Connecting(*arguments)
     storm.run(pipe)
     return {"took": storm.took, "late": storm.late, "errors": storm.errors.most_common(3)}

@@ -61,7 +61,8 @@ class Peer:
 
 
 class PgBouncer(Peer):
-    """Debian's PgBouncer. `more`: further settings of its own; `files`: those that name a file, which it gets a copy of."""
+    """Debian's PgBouncer. `more`: further settings of its own; `files`: those that name a
+    file, of which it gets a copy."""
 
     def __init__(self, server, mode, servers, files=None, **more):
         self.port = harness.free_port()

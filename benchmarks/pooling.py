@@ -308,8 +308,9 @@ def number(value, digits):
 
 def show(results):
     if "pooling" in results:
-        print(f"\n{'script':<13}{'protocol':<10}{'way':<24}{'logins ms':>10}{'tps':>9}{'p50 ms':>9}{'p99 ms':>10}"
-              f"{'proxy us/q':>12}{'server us/q':>13}{'hits %':>8}{'pinned %':>10}{'audits/1000':>13}")
+        print(f"\n{'script':<13}{'protocol':<10}{'way':<24}{'logins ms':>10}{'tps':>9}{'p50 ms':>9}"
+              f"{'p99 ms':>10}{'proxy us/q':>12}{'server us/q':>13}{'hits %':>8}{'pinned %':>10}"
+              f"{'audits/1000':>13}")
     for run in results.get("pooling", ()):
         print(f"{run['script']:<13}{run['protocol']:<10}{run['way']:<24}", end="")
         if "error" in run:

@@ -3,8 +3,8 @@
     report.py            writes the section anew
     report.py --check    fails if it is not what benchmarks/results/*.json give
 
-It stands between two comments of README.md's, and nobody writes there by hand. micro.json, if there is one, is
-what Google Benchmark writes with --benchmark_out_format=json.
+It stands between two comments of README.md's, and nobody writes there by hand. micro.json, if there is one,
+is what Google Benchmark writes with --benchmark_out_format=json.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import results
 RESULTS = results.ROOT / "benchmarks" / "results"
 README = results.ROOT / "README.md"
 BEGIN, END = "<!-- performance: written by benchmarks/report.py -->", "<!-- performance: end -->"
-NAMES = {"pgsidecar": "pgsidecar", "postgresql": "PostgreSQL", "pgbouncer": "PgBouncer", "pgpool": "Pgpool-II",
-         "redis": "Redis"}
+NAMES = {"pgsidecar": "pgsidecar", "postgresql": "PostgreSQL", "pgbouncer": "PgBouncer",
+         "pgpool": "Pgpool-II", "redis": "Redis"}
 # What stands in measure.json, and how the table calls it.
-WAYS = {"pgbouncer": "PgBouncer", "forwarded": "forwarded", "canned": "canned", "hit": "hit", "redis": "Redis GET",
-        "pgpool": "Pgpool-II hit"}
+WAYS = {"pgbouncer": "PgBouncer", "forwarded": "forwarded", "canned": "canned", "hit": "hit",
+        "redis": "Redis GET", "pgpool": "Pgpool-II hit"}
 BENCHES = ("measure", "streams", "clients", "writes")
 
 
@@ -55,8 +55,8 @@ def provenance(benches):
         place = places.setdefault(machine, {"machine": measured["machine"], "versions": {}, "runs": []})
         place["versions"].update(measured["versions"])
         place["runs"].append(f"`{measured['command']}` ({measured['date']})")
-    return "\n".join(f"{', '.join(place['runs'])}, on {machine_of(place)}. Clients, servers and what is between them "
-                     "share that machine." for place in places.values())
+    return "\n".join(f"{', '.join(place['runs'])}, on {machine_of(place)}. Clients, servers and what is "
+                     "between them share that machine." for place in places.values())
 
 
 def queries(measured):
@@ -70,7 +70,8 @@ def queries(measured):
 
     yield "CPU time a query, in microseconds, of the process between client and server (or instead of it):"
     yield table(["clients, protocol", *(WAYS[way] for way in ways)],
-                [[f"{clients}, {mode}", *(cost(clients, mode, way) for way in ways)] for clients, mode in kinds])
+                [[f"{clients}, {mode}", *(cost(clients, mode, way) for way in ways)]
+                 for clients, mode in kinds])
     waits = ", ".join(f"{place} {1000 * measured['latency'][f'{place}/hit']['latency_ms']:.0f} us (Redis "
                       f"{1000 * measured['latency'][f'{place}/redis']['latency_ms']:.0f})"
                       for place in ("loopback", "unix socket"))
@@ -81,7 +82,8 @@ def streams(measured):
     direct = {run["stream"]: run["mb_per_s"] for run in measured["streams"] if run["way"] == "direct"}
     yield "Streams of rows of 1000 bytes:"
     yield table(["stream", "way", "MB/s", "of direct", "proxy CPU s/GB", "memory grows by MiB"], [
-        [run["stream"], run["way"], f"{run['mb_per_s']:.0f}", f"{run['mb_per_s'] / direct[run['stream']]:.2f}",
+        [run["stream"], run["way"], f"{run['mb_per_s']:.0f}",
+         f"{run['mb_per_s'] / direct[run['stream']]:.2f}",
          *((f"{run['proxy_s_per_gb']:.2f}", f"{run['growth_kib'] / 1024:.1f}") if run["way"] != "direct"
            else ("", ""))]
         for run in measured["streams"]])
@@ -101,8 +103,8 @@ def clients(measured):
 
 def writes(measured):
     yield "Writes by key:"
-    yield table(["cached answers", "bytes each", "proxy CPU us/write", "write ms", "others' hits p99 ms without",
-                 "with"], [
+    yield table(["cached answers", "bytes each", "proxy CPU us/write", "write ms",
+                 "others' hits p99 ms without", "with"], [
         [run["entries"], run["bytes_per_entry"], f"{run['us_per_write']:.1f}", f"{run['p50_ms']:.2f}",
          f"{run['hits_quiet_p99_ms']:.2f}", f"{run['hits_p99_ms']:.2f}"] for run in measured["writes"]])
     yield "One write that drops all of them, and the ten seconds behind it:"
@@ -158,7 +160,7 @@ def main():
     if not options.check:
         README.write_text(wanted)
     elif text != wanted:
-        sys.exit("README.md's section Performance is not what benchmarks/results say: run benchmarks/report.py")
+        sys.exit("README.md's section Performance is not what benchmarks/results say: run report.py")
 
 
 if __name__ == "__main__":
