@@ -42,9 +42,9 @@ def with_unit(unit):
 
 
 def show_goals(goals):
-    print(f"\n{'goal':<64}{'figure':>12}{'bound':>14}")
+    print(f"\n{'goal':<76}{'figure':>12}{'bound':>14}")
     for each in goals:
-        print(f"{each['what']:<64}{figure(each):>12}{bound(each):>14}"
+        print(f"{each['what']:<76}{figure(each):>12}{bound(each):>14}"
               + ("" if each["met"] else "  missed"))
 
 
