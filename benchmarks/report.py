@@ -54,7 +54,7 @@ def provenance(benches):
         machine = json.dumps(measured["machine"], sort_keys=True)
         place = places.setdefault(machine, {"machine": measured["machine"], "versions": {}, "runs": []})
         place["versions"].update(measured["versions"])
-        place["runs"].append(f"`{measured['command']}` ({measured['date']})")
+        place["runs"].append(f"`{measured['command']}` ({measured['date']}, load {measured['load_before']})")
     return "\n".join(f"{', '.join(place['runs'])}, on {machine_of(place)}. Clients, servers and what is "
                      "between them share that machine." for place in places.values())
 

@@ -68,10 +68,10 @@ def versions(names):
 
 
 def parser(doc, name="measure"):
-    """The command line's, with --output build/NAME.json."""
+    """The command line's, with --output build/NAME.json; and how busy the machine is before it."""
     made = argparse.ArgumentParser(description=doc.splitlines()[0])
     made.add_argument("--output", default=str(ROOT / "build" / f"{name}.json"))
-    made.set_defaults(name=name)
+    made.set_defaults(name=name, load=round(os.getloadavg()[0], 1))
     return made
 
 
@@ -83,8 +83,8 @@ def command(options):
 
 
 def write(options, figures, programs):
-    results = {"command": command(options), "date": datetime.date.today().isoformat(), "machine": machine(),
-               "versions": versions(programs), **figures}
+    results = {"command": command(options), "date": datetime.date.today().isoformat(),
+               "load_before": options.load, "machine": machine(), "versions": versions(programs), **figures}
     path = pathlib.Path(options.output)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
