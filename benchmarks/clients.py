@@ -121,10 +121,11 @@ def measure_once(server, target, options):
     time.sleep(1)  # until it runs as it will
     costs = processes.Costs(proxy=None if target is server else target.process.pid, server=server.process.pid,
                             connecting=storm.pid, asking=steady.pid)
-    storming = time.monotonic()
+    everybody, storming = processes.machine_cpu_seconds(), time.monotonic()
     time.sleep(options.seconds)
     over = time.monotonic()
     spent = costs.spent()
+    spent["elsewhere"] = max(0.0, processes.machine_cpu_seconds() - everybody - sum(spent.values()))
     stormed = storm.stop()
     answers = steady.stop()
     logins = frontends.within(stormed["took"], storming, over)
@@ -169,9 +170,10 @@ def limit(run, wanted):
         return ""
     busy = {name.removesuffix("_busy"): share for name, share in run.items() if name.endswith("_busy")}
     most = max(busy, key=busy.get)
-    if sum(busy.values()) > 0.9 * results.machine()["processors"]:
-        return f"the processors, most of it {most}"
-    return f"{most}" if busy[most] > 0.9 else f"waiting, most of the work is {most}'s"
+    if sum(busy.values()) < 0.9 * results.machine()["processors"]:
+        return most if busy[most] > 0.9 else "waiting"
+    return {"elsewhere": "other programs", "asking": "this measurement", "connecting": "this measurement"}.get(
+        most, f"the processors, most of all by the {most}")
 
 
 # --- what is shown ---
@@ -191,19 +193,20 @@ def goals(measured, options):
 
 def show(measured):
     if "idle" in measured:
-        print(f"\n{'idle clients':<12}{'way':<12}{'':<8}{'kB before':>10}{'kB with':>10}{'bytes each':>12}"
+        print(f"\n{'idle clients':<14}{'way':<12}{'':<8}{'kB before':>10}{'kB with':>10}{'bytes each':>12}"
               f"{'after a query':>15}")
     for run in measured.get("idle", ()):
-        print(f"{run['clients']:<12}{run['way']:<12}{run['transport']:<8}{run['before_kb']:>10}"
+        print(f"{run['clients']:<14}{run['way']:<12}{run['transport']:<8}{run['before_kb']:>10}"
               f"{run['after_kb']:>10}{run['per_client_bytes']:>12}{run['asked_per_client_bytes']:>15}")
     if "connects" in measured:
         print(f"\n{'connects':<24}{'/s':>6}{'login ms':>10}{'p99 quiet':>11}{'p99 ms':>8}{'ratio':>7}"
-              f"{'proxy':>7}{'server':>8}{'connecting':>12}{'asking':>8}   limited by")
+              f"{'proxy':>7}{'server':>8}{'connecting':>12}{'asking':>8}"
+              f"{'elsewhere':>11}   limited by")
     for run in measured.get("connects", ()):
         print(f"{run['way']:<24}{run['per_second']:>6.0f}{run['login_p50_ms']:>10.1f}"
               f"{run['quiet_p99_ms']:>11.2f}{run['p99_ms']:>8.2f}{run['p99_ms'] / run['quiet_p99_ms']:>7.1f}"
               f"{run.get('proxy_busy', 0):>7.0%}{run['server_busy']:>8.0%}{run['connecting_busy']:>12.0%}"
-              f"{run['asking_busy']:>8.0%}   {run['limit']}")
+              f"{run['asking_busy']:>8.0%}{run['elsewhere_busy']:>11.0%}   {run['limit']}")
         for error, count in run["errors"]:
             print(f"{'':<24}{count} times: {error}")
 

@@ -28,6 +28,12 @@ def cpu_seconds(pid):
     return total / TICKS
 
 
+def machine_cpu_seconds():
+    """Of all processes, with what the kernel did besides and what the host took away."""
+    fields = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    return sum(int(field) for number, field in enumerate(fields) if number not in (3, 4)) / TICKS
+
+
 def children(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
