@@ -172,8 +172,8 @@ def limit(run, wanted):
     most = max(busy, key=busy.get)
     if sum(busy.values()) < 0.9 * results.machine()["processors"]:
         return most if busy[most] > 0.9 else "waiting"
-    return {"elsewhere": "other programs", "asking": "this measurement", "connecting": "this measurement"}.get(
-        most, f"the processors, most of all by the {most}")
+    return {"elsewhere": "other programs", "proxy": "the processors, by the proxy",
+            "server": "the processors, by the server"}.get(most, "the processors, by this measurement")
 
 
 # --- what is shown ---
