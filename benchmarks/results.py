@@ -79,7 +79,8 @@ def command(options):
     """As it would be typed, wherever the results go."""
     said = " ".join(sys.argv[1:])
     said = re.sub(r"--output[= ]\S+", "", said).split()
-    return " ".join(["./bench", *([options.name] if options.name != "measure" else ()), *said])
+    ahead = [f"nice -n {os.nice(0)}"] if os.nice(0) else []
+    return " ".join([*ahead, "./bench", *([options.name] if options.name != "measure" else ()), *said])
 
 
 def write(options, figures, programs):
