@@ -54,8 +54,9 @@ class Filled:
     """A proxy with so many answers about `item`, and with all of TEXTS."""
 
     def __init__(self, server, entries, most):
-        self.proxy = harness.Proxy(server, "--sole-writer", "--cache-entries", str(2 * most), "--cache-bytes",
-                                   "8GB").wait_for_catalog()
+        self.proxy = harness.Proxy(  # nothing is evicted, nothing grows too old
+            server, "--sole-writer", "--cache-entries", str(2 * most), "--cache-bytes", "8GB", "--ttl",
+            "1h").wait_for_catalog()
         before, begun = processes.rss_bytes(self.pid), time.monotonic()
         self.fill(entries)
         self.description = {
