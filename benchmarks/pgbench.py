@@ -18,7 +18,7 @@ def environment():
     return {**os.environ, "PGSSLMODE": "disable", "PGPASSWORD": PASSWORD}
 
 
-def run(target, *arguments, seconds=600, host="127.0.0.1"):
+def run(target, *arguments, seconds=1200, host="127.0.0.1"):
     """What it printed."""
     done = subprocess.run(command(target, *arguments, host=host), capture_output=True, text=True,
                           timeout=seconds, env=environment())
@@ -27,13 +27,14 @@ def run(target, *arguments, seconds=600, host="127.0.0.1"):
     return done.stdout
 
 
-def run_script(target, text, *arguments, seconds=600):
+def run_script(target, text, *arguments, log=True):
     """The same with a script; what its log says: (when it ended in seconds, how many ms it took)."""
     with tempfile.TemporaryDirectory() as directory:
         script = pathlib.Path(directory, "script")
         script.write_text(text)
-        run(target, "-n", "-f", str(script), *arguments, "--log", f"--log-prefix={directory}/log",
-            seconds=seconds)
+        if log:
+            arguments += "--log", f"--log-prefix={directory}/log"
+        run(target, "-n", "-f", str(script), *arguments)
         return list(logged(directory))
 
 

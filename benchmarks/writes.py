@@ -76,7 +76,7 @@ class Filled:
     def fill(self, entries):
         each = -(-entries // FILLERS)
         pgbench.run_script(self.proxy, FILL, "-M", "prepared", "-c", str(FILLERS), "-D", "id=0", "-t",
-                           str(each))
+                           str(each), log=False)
         with wire.Wire.login(self.proxy.port) as client:
             for text in TEXTS:
                 client.query(text)
