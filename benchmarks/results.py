@@ -52,7 +52,8 @@ def machine():
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
     return {"cpu": cpu.group(1) if cpu else "", "processors": os.cpu_count(),
-            "memory_gb": round(int(memory.group(1)) / 2**20), "kernel": ".".join(os.uname().release.split(".")[:2])}
+            "memory_gb": round(int(memory.group(1)) / 2**20),
+            "kernel": ".".join(os.uname().release.split(".")[:2])}
 
 
 def versions(names):
