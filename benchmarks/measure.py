@@ -2,18 +2,16 @@
 
     measure.py [--seconds N] [--rounds N] [--clients N...] [--output FILE]
 
-Hits against Redis's GET of as many bytes and against a libuv server that answers with canned ones;
+Hits against Redis's GET of as many bytes, a libuv server that answers with canned ones, and Pgpool-II's;
 forwarding against PgBouncer and the server itself; the latency of a single client; memory of idle ones.
 Starts everything itself on loopback (PGSIDECAR_BINARY or build/pgsidecar). The ways take turns
 within a round, so that a noisy machine is noisy for all of them; of several rounds the median is shown,
 and how far they lay apart. CPU per query is what the kernel charged the process, read around each run.
 """
 
-import argparse
-import json
+import itertools
 import os
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
@@ -22,8 +20,12 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
+import clients  # noqa: E402
 import harness  # noqa: E402
 import peers  # noqa: E402
+import pgbench  # noqa: E402
+import processes  # noqa: E402
+import results  # noqa: E402
 import wire  # noqa: E402
 
 MODES = ("simple", "extended", "prepared")
@@ -31,54 +33,19 @@ IDLE_CLIENTS = 1000
 # (what, against what, in which protocols, the most that the ratio is meant to be)
 GOALS = (("hit", "redis", ("simple", "prepared"), 1.0), ("hit", "canned", ("simple", "prepared"), 1.25),
          ("hit", "canned", ("extended",), 1.4), ("forwarded", "pgbouncer", MODES, 0.9))
-TICKS = os.sysconf("SC_CLK_TCK")
 # Few enough rows that every one of them is cached after the warm-up. Each balance is 0.
 SCRIPT = "\\set aid random(1, 1000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
 
 
-def stat(pid):
-    """The fields of /proc/PID/stat behind the command, which may contain blanks."""
-    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    return text.rsplit(")", 1)[1].split()
+def run_pgbench(target, mode, count, seconds, script, host="127.0.0.1"):
+    return pgbench.figures(pgbench.run(
+        target, "-n", "-M", mode, "-c", str(count), "-T", str(seconds), "-f", script,
+        seconds=seconds + 60, host=host))
 
 
-def cpu_seconds(pid):
-    fields = stat(pid)
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def server_cpu_seconds(postmaster):
-    """The postmaster, the children that it has reaped, and those that live."""
-    fields = stat(postmaster)
-    total = sum(int(field) for field in fields[11:15])
-    children = pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-    for child in children:
-        try:
-            fields = stat(child)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
-
-
-def pgbench(target, mode, clients, seconds, script, host="127.0.0.1"):
+def redis_benchmark(redis, count, queries, where=()):
     done = subprocess.run(
-        ["pgbench", "-n", "-M", mode, "-c", str(clients), "-T", str(seconds), "-f", script,
-         "-h", host, "-p", str(target.port), "-U", "postgres", "postgres"],
-        capture_output=True, text=True, timeout=seconds + 60,
-        env={**os.environ, "PGSSLMODE": "disable"})
-    if done.returncode != 0:
-        raise SystemExit(f"pgbench failed:\n{done.stdout}{done.stderr}")
-    return {
-        "queries": int(re.search(r"actually processed: (\d+)", done.stdout).group(1)),
-        "qps": float(re.search(r"tps = ([0-9.]+) \(without", done.stdout).group(1)),
-        "latency_ms": float(re.search(r"latency average = ([0-9.]+)", done.stdout).group(1)),
-    }
-
-
-def redis_benchmark(redis, clients, queries, where=()):
-    done = subprocess.run(
-        ["redis-benchmark", *(where or ("-h", "127.0.0.1", "-p", str(redis.port))), "-c", str(clients),
+        ["redis-benchmark", *(where or ("-h", "127.0.0.1", "-p", str(redis.port))), "-c", str(count),
          "-n", str(queries), "--csv", "GET", redis.KEY], capture_output=True, text=True, check=True)
     row = done.stdout.strip().splitlines()[-1].replace('"', "").split(",")
     return {"queries": queries, "qps": float(row[1]), "latency_ms": float(row[2])}
@@ -87,13 +54,13 @@ def redis_benchmark(redis, clients, queries, where=()):
 def measured(server, target, run):
     """What `run` returns, with the CPU time a query of the target and of the server."""
     pid = None if target is server else target.process.pid
-    before = cpu_seconds(pid) if pid else 0.0
-    postgres = server_cpu_seconds(server.process.pid)
+    before = processes.cpu_seconds(pid) if pid else 0.0
+    postgres = processes.cpu_seconds(server.process.pid)
     result = run()
-    spent = server_cpu_seconds(server.process.pid) - postgres
+    spent = processes.cpu_seconds(server.process.pid) - postgres
     result["server_us"] = 1e6 * spent / result["queries"]
     if pid:
-        result["us"] = 1e6 * (cpu_seconds(pid) - before) / result["queries"]
+        result["us"] = 1e6 * (processes.cpu_seconds(pid) - before) / result["queries"]
     return result
 
 
@@ -104,19 +71,6 @@ def answer_bytes(target):
     size = sum(5 + len(body) for _, body in client.read_until_ready())
     client.close()
     return size
-
-
-def memory_of_idle_clients(server):
-    proxy = harness.Proxy(server, "--max-client-connections", str(IDLE_CLIENTS + 50))
-    proxy.wait_for_catalog()
-    before = proxy.rss_kb()
-    clients = [wire.Wire.login(proxy.port) for _ in range(IDLE_CLIENTS)]
-    after = proxy.rss_kb()
-    for client in clients:
-        client.close()
-    proxy.stop()
-    return {"clients": IDLE_CLIENTS, "before_kb": before, "after_kb": after,
-            "per_client_bytes": round((after - before) * 1024 / IDLE_CLIENTS)}
 
 
 def summary(runs):
@@ -130,8 +84,7 @@ def summary(runs):
 
 def measure_all(options):
     server = harness.PostgresServer(conf=("max_connections = 200", "shared_buffers = 128MB")).start()
-    subprocess.run(["pgbench", "-i", "-q", "-s", "10", "-h", "127.0.0.1", "-p", str(server.port),
-                    "-U", "postgres", "postgres"], check=True, capture_output=True)
+    pgbench.run(server, "-i", "-q", "-s", "10")
     sockets = tempfile.mkdtemp(prefix="pgsidecar-bench-")
     port = harness.free_port()
     targets = {
@@ -140,6 +93,7 @@ def measure_all(options):
         "forwarded": harness.Proxy(server, "--cache", "off", "--default-pool-size", "40")
                             .wait_for_catalog(),
         "canned": peers.Canned(),
+        "pgpool": peers.Pgpool(server, max(options.clients) + 8),
         "hit": harness.Proxy(server, "--sole-writer", listen=f"127.0.0.1:{port},{sockets}:{port}")
                       .wait_for_catalog(),
     }
@@ -152,89 +106,76 @@ def measure_all(options):
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(SCRIPT)
         script.flush()
-        for mode in MODES:
-            pgbench(targets["hit"], mode, 8, 2, script.name)
+        for way, mode in itertools.product(("hit", "pgpool"), MODES):
+            run_pgbench(targets[way], mode, 8, 2, script.name)
         gets = 50_000 * options.seconds
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-            for clients in options.clients:
-                note(runs, (clients, "", "redis"), redis,
-                     lambda: redis_benchmark(redis, clients, 2 * gets))
+            for count in options.clients:
+                note(runs, (count, "", "redis"), redis,
+                     lambda: redis_benchmark(redis, count, 2 * gets))
                 for mode in MODES:
                     for way, target in targets.items():
-                        note(runs, (clients, mode, way), target,
-                             lambda: pgbench(target, mode, clients, options.seconds, script.name))
+                        note(runs, (count, mode, way), target,
+                             lambda: run_pgbench(target, mode, count, options.seconds, script.name))
             hit = targets["hit"]
             for where, host, of_redis in (
                     ("loopback", "127.0.0.1", ()), ("unix socket", sockets, ("-s", redis.socket))):
                 note(latencies, (where, "redis"), redis,
                      lambda: redis_benchmark(redis, 1, gets // 2, of_redis))
                 note(latencies, (where, "hit"), hit,
-                     lambda: pgbench(hit, "prepared", 1, options.seconds, script.name, host))
+                     lambda: run_pgbench(hit, "prepared", 1, options.seconds, script.name, host))
     for target in (*targets.values(), redis):
         if target is not server:
             target.stop()
-    memory = memory_of_idle_clients(server)
+    clients.create_items(server)
+    memory = clients.weigh_proxy(server, IDLE_CLIENTS)
     server.stop()
     os.rmdir(sockets)
-    return {"seconds": options.seconds, "rounds": options.rounds, "clients": options.clients,
-            "machine": machine(),
-            "runs": {"/".join(map(str, key)): summary(done) for key, done in runs.items()},
+    return {"runs": {"/".join(map(str, key)): summary(done) for key, done in runs.items()},
             "latency": {"/".join(key): summary(done) for key, done in latencies.items()},
             "memory": memory}
 
 
-def machine():
-    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    versions = {name: subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
-                for name, command in (("postgresql", ["psql", "--version"]),
-                                      ("pgbouncer", ["/usr/sbin/pgbouncer", "--version"]),
-                                      ("redis", ["redis-server", "--version"]))}
-    return {"cpu": cpu.group(1) if cpu else "", "processors": os.cpu_count(), **versions}
-
-
-def ratios(results):
-    """(clients, protocol, what, against what, ratio, goal)"""
-    runs = results["runs"]
-    for what, peer, modes, goal in GOALS:
-        for clients in results["clients"]:
+def goals(measured, options):
+    for what, peer, modes, at_most in GOALS:
+        for count in options.clients:
             for mode in modes:
-                other = runs[f"{clients}//redis" if peer == "redis" else f"{clients}/{mode}/{peer}"]
-                yield clients, mode, what, peer, runs[f"{clients}/{mode}/{what}"]["us"] / other["us"], goal
+                ways = (what, peer) if peer != "redis" else (what,)
+                cost, *other = (measured["runs"][f"{count}/{mode}/{way}"]["us"] for way in ways)
+                other = other[0] if other else measured["runs"][f"{count}//redis"]["us"]
+                yield results.goal(f"{count} clients, {mode}: CPU a query, {what} / {peer}", cost / other,
+                                   at_most=at_most)
 
 
-def show(results):
+def show(measured):
     print(f"\n{'clients':<9}{'protocol':<10}{'way':<11}{'queries/s':>10}{'latency ms':>12}"
           f"{'CPU us/query':>14}{'+-':>7}{'server us/query':>17}")
-    for name, run in results["runs"].items():
+    for name, run in measured["runs"].items():
         clients, mode, way = name.split("/")
         cost = f"{run['us']:.2f}" if "us" in run else "-"
         spread = f"{50 * run['spread']:.0f}%" if "spread" in run else ""
         print(f"{clients:<9}{mode:<10}{way:<11}{run['qps']:>10.0f}{run['latency_ms']:>12.3f}"
               f"{cost:>14}{spread:>7}{run['server_us']:>17.1f}")
-    print(f"\n{'clients':<9}{'protocol':<10}{'CPU a query':<24}{'ratio':>7}{'goal':>7}")
-    for clients, mode, what, peer, ratio, goal in ratios(results):
-        print(f"{clients:<9}{mode:<10}{what + ' / ' + peer:<24}{ratio:>7.2f}{goal:>7.2f}"
-              + ("" if ratio <= goal else "  missed"))
     for where in ("loopback", "unix socket"):
-        hit, redis = (results["latency"][f"{where}/{way}"]["latency_ms"] for way in ("hit", "redis"))
+        hit, redis = (measured["latency"][f"{where}/{way}"]["latency_ms"] for way in ("hit", "redis"))
         print(f"one client, {where}: a hit takes {1000 * hit:.1f} us, Redis {1000 * redis:.1f} us")
-    memory = results["memory"]
+    memory = measured["memory"]
     print(f"{memory['clients']} idle clients: {memory['before_kb']} kB before, "
           f"{memory['after_kb']} kB with them, {memory['per_client_bytes']} bytes each\n")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = results.parser(__doc__)
     parser.add_argument("--seconds", type=int, default=3, help="length of one run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, nargs="+", default=[8, 32])
-    parser.add_argument("--output", default=str(ROOT / "build" / "bench.json"))
     options = parser.parse_args()
-    results = measure_all(options)
-    pathlib.Path(options.output).write_text(json.dumps(results, indent=2) + "\n")
-    show(results)
-    print(f"written to {options.output}")
+    figures = measure_all(options)
+    figures["goals"] = list(goals(figures, options))
+    show(figures)
+    results.show_goals(figures["goals"])
+    results.write(options, figures, ("pgsidecar", "postgresql", "pgbouncer", "pgpool", "redis"))
 
 
 if __name__ == "__main__":

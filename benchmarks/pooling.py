@@ -14,16 +14,12 @@ others send reads at a fixed rate. What these notice is their p99.
 
 import argparse
 import asyncio
-import base64
 import collections
 import glob
-import hashlib
-import hmac
 import json
 import os
 import pathlib
 import re
-import resource
 import statistics
 import struct
 import subprocess
@@ -35,8 +31,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 import harness  # noqa: E402
-import measure  # noqa: E402
 import peers  # noqa: E402
+import pgbench  # noqa: E402
+import processes  # noqa: E402
 import wire  # noqa: E402
 
 # A built-in script of pgbench's, its protocol, how many statements make one of its transactions, and
@@ -74,31 +71,6 @@ def stop_ways(ways):
 
 
 # --- pgbench ---
-
-def pgbench_command(target, *arguments):
-    return ["pgbench", "-n", *arguments, "-h", "127.0.0.1", "-p", str(target.port), "-U",
-            "postgres", "postgres"]
-
-
-def environment():
-    return {**os.environ, "PGSSLMODE": "disable", "PGPASSWORD": PASSWORD}
-
-
-def logged(directory):
-    """(when it ended in seconds, how long it took in ms) of each transaction in pgbench's logs."""
-    for path in glob.glob(os.path.join(directory, "log.*")):
-        with open(path) as file:
-            for line in file:
-                fields = line.split()
-                if len(fields) > 5 and fields[2].isdigit() and line.endswith("\n"):
-                    yield int(fields[4]) + int(fields[5]) / 1e6, int(fields[2]) / 1e3
-
-
-def percentile(values, percent):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else None
-
-
 def figures_of(target):
     """A proxy's SHOW STATS; of anything else nothing."""
     if not isinstance(target, harness.Proxy):
@@ -114,13 +86,13 @@ class Running:
         self._pids = (server.process.pid, None if target is server else target.process.pid)
         self._directory = tempfile.TemporaryDirectory()
         self._process = subprocess.Popen(
-            pgbench_command(target, *arguments, "--log", f"--log-prefix={self._directory.name}/log"),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+            pgbench.command(target, "-n", *arguments, "--log", f"--log-prefix={self._directory.name}/log"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=pgbench.environment())
 
     def _costs(self):
         server, proxy = self._pids
-        return (measure.server_cpu_seconds(server),
-                measure.cpu_seconds(proxy) if proxy else None)
+        return (processes.cpu_seconds(server),
+                processes.cpu_seconds(proxy) if proxy else None)
 
     def finish(self, seconds):
         """The figures, or the error of a run that failed or was not over within `seconds`."""
@@ -147,7 +119,7 @@ class Running:
             result = {
                 "connect_ms": float(re.search(r"connection time = ([0-9.]+)", said).group(1)),
                 "tps": float(re.search(r"tps = ([0-9.]+) \(without", said).group(1)),
-                "p50_ms": percentile(latencies, 50), "p99_ms": percentile(latencies, 99)}
+                "p50_ms": processes.percentile(latencies, 50), "p99_ms": processes.percentile(latencies, 99)}
             if before is not None and counted > 0:
                 for name, now, then in zip(("server_us", "proxy_us"), self._costs(), before):
                     if now is not None:
@@ -155,7 +127,7 @@ class Running:
             return result
 
     def transactions(self):
-        return logged(self._directory.name)
+        return pgbench.logged(self._directory.name)
 
 
 def measure_once(server, target, workload, options):
@@ -204,9 +176,7 @@ def start_server(options, auth="trust"):
         auth=auth, password=PASSWORD,
         conf=(f"max_connections = {options.clients + 100}", "shared_buffers = 256MB",
               "max_wal_size = 2GB")).start()
-    subprocess.run(["pgbench", "-i", "-q", "-s", str(SCALE), "-h", "127.0.0.1", "-p",
-                    str(server.port), "-U", "postgres", "postgres"], check=True,
-                   capture_output=True, env=environment())
+    pgbench.run(server, "-i", "-q", "-s", str(SCALE))
     return server
 
 
@@ -228,9 +198,7 @@ def measure_pooling(options):
 # --- the storm ---
 
 class Login:
-    """One client: logs in, asks, goes. Its salted password is worked out once for all of them."""
-
-    salted = {}
+    """One client: logs in, asks, goes."""
 
     def __init__(self, port):
         self._port = port
@@ -267,24 +235,9 @@ class Login:
                 await self._scram()
 
     async def _scram(self):
-        nonce = base64.b64encode(os.urandom(18)).decode()
-        bare = f"n=,r={nonce}"
-        first = ("n,," + bare).encode()
-        self._writer.write(wire.message(
-            b"p", wire.zero("SCRAM-SHA-256") + struct.pack("!i", len(first)) + first))
-        challenge = (await self._read())[1][4:].decode()
-        fields = dict(part.split("=", 1) for part in challenge.split(","))
-        key = self.salted.get((fields["s"], fields["i"]))
-        if key is None:
-            key = hmac.digest(
-                hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), base64.b64decode(fields["s"]),
-                                    int(fields["i"])), b"Client Key", "sha256")
-            self.salted[fields["s"], fields["i"]] = key
-        final = f"c=biws,r={fields['r']}"
-        signature = hmac.digest(hashlib.sha256(key).digest(),
-                                ",".join((bare, challenge, final)).encode(), "sha256")
-        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
-        self._writer.write(wire.message(b"p", f"{final},p={proof}".encode()))
+        exchange = wire.Scram(PASSWORD)
+        self._writer.write(exchange.first())
+        self._writer.write(exchange.final((await self._read())[1][4:]))
 
 
 async def log_in_at_once(port, count):
@@ -299,25 +252,25 @@ async def log_in_at_once(port, count):
 def storm(target, options):
     with tempfile.TemporaryDirectory() as directory:
         others = subprocess.Popen(
-            pgbench_command(target, "-b", "select-only", "-M", "simple", "-c", str(OTHERS), "-R",
+            pgbench.command(target, "-n", "-b", "select-only", "-M", "simple", "-c", str(OTHERS), "-R",
                             str(OTHERS_PER_S), "-T", str(options.storm_seconds), "--log",
                             f"--log-prefix={directory}/log"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment())
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=pgbench.environment())
         time.sleep(QUIET_S)
         started = time.time()
         outcomes = asyncio.run(log_in_at_once(target.port, options.logins))
         ended = time.time()
         _, said = others.communicate(timeout=options.storm_seconds + 180)
-        transactions = list(logged(directory))
+        transactions = list(pgbench.logged(directory))
     took = [1e3 * outcome for outcome in outcomes if isinstance(outcome, float)]
     errors = collections.Counter(outcome for outcome in outcomes if isinstance(outcome, str))
     result = {
         "logged_in": len(took), "failed": sum(errors.values()),
         "seconds": round(ended - started, 2),
-        "login_p50_ms": percentile(took, 50), "login_p99_ms": percentile(took, 99),
-        "others_p99_before_ms": percentile(
+        "login_p50_ms": processes.percentile(took, 50), "login_p99_ms": processes.percentile(took, 99),
+        "others_p99_before_ms": processes.percentile(
             [ms for when, ms in transactions if started - QUIET_S + 1 < when < started], 99),
-        "others_p99_during_ms": percentile(
+        "others_p99_during_ms": processes.percentile(
             [ms for when, ms in transactions if started <= when <= ended], 99),
     }
     if errors:
@@ -355,8 +308,9 @@ def number(value, digits):
 
 def show(results):
     if "pooling" in results:
-        print(f"\n{'script':<13}{'protocol':<10}{'way':<24}{'logins ms':>10}{'tps':>9}{'p50 ms':>9}{'p99 ms':>10}"
-              f"{'proxy us/q':>12}{'server us/q':>13}{'hits %':>8}{'pinned %':>10}{'audits/1000':>13}")
+        print(f"\n{'script':<13}{'protocol':<10}{'way':<24}{'logins ms':>10}{'tps':>9}{'p50 ms':>9}"
+              f"{'p99 ms':>10}{'proxy us/q':>12}{'server us/q':>13}{'hits %':>8}{'pinned %':>10}"
+              f"{'audits/1000':>13}")
     for run in results.get("pooling", ()):
         print(f"{run['script']:<13}{run['protocol']:<10}{run['way']:<24}", end="")
         if "error" in run:
@@ -396,8 +350,7 @@ def main():
     parser.add_argument("--only", choices=("pooling", "storm"))
     parser.add_argument("--output", default=str(ROOT / "build" / "pooling.json"))
     options = parser.parse_args()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # two thousand sockets, twice
+    processes.allow_files(2 * options.logins + 1000)
     results = {"clients": options.clients, "servers": options.servers,
                "length": options.length, "rounds": options.rounds}
     if options.only != "storm":

@@ -66,17 +66,17 @@ install_postgresql() {
   return "$status"
 }
 
-# Debian's package starts a service when it is installed, unless policy-rc.d forbids it. Nobody asked
+# Debian's packages start a service when they are installed, unless policy-rc.d forbids it. Nobody asked
 # for one: forbid it for the time of this installation, if nothing else says what to do.
-install_pgbouncer() {
+install_without_service() {
   local policy=/usr/sbin/policy-rc.d status=0
   if [[ -e "$policy" ]]; then
-    apt_install pgbouncer
+    apt_install "$1"
     return
   fi
   printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
   as_root chmod 755 "$policy"
-  (apt_install pgbouncer) || status=$?
+  (apt_install "$1") || status=$?
   as_root rm -f "$policy"
   return "$status"
 }
@@ -97,7 +97,7 @@ require_packages() {
   for package in "${missing[@]}"; do
     case $package in
       postgresql) install_postgresql ;;
-      pgbouncer) install_pgbouncer ;;
+      pgbouncer | pgpool2 | redis-server) install_without_service "$package" ;;
     esac
   done
   apt_install "${missing[@]}"

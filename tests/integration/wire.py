@@ -5,6 +5,7 @@ hands back the server's messages one by one. Nothing is buffered before it is se
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 import os
@@ -118,6 +119,34 @@ class ConnectionClosed(Exception):
     pass
 
 
+@functools.cache
+def scram_client_key(password, salt, iterations):
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), iterations)
+    return hmac.digest(salted, b"Client Key", "sha256")
+
+
+class Scram:
+    """A client's side of SCRAM-SHA-256: the messages that it sends."""
+
+    def __init__(self, password):
+        self._password = password
+        self._bare = "n=,r=" + base64.b64encode(os.urandom(18)).decode()
+
+    def first(self):
+        said = ("n,," + self._bare).encode()
+        return message(b"p", zero("SCRAM-SHA-256") + struct.pack("!i", len(said)) + said)
+
+    def final(self, challenge):
+        challenge = challenge.decode()
+        fields = dict(part.split("=", 1) for part in challenge.split(","))
+        key = scram_client_key(self._password, fields["s"], int(fields["i"]))
+        final = f"c=biws,r={fields['r']}"
+        signed = ",".join((self._bare, challenge, final)).encode()
+        signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
+        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
+        return message(b"p", f"{final},p={proof}".encode())
+
+
 class Wire:
     """One connection. Every read has a deadline: a test never hangs."""
 
@@ -222,23 +251,12 @@ class Wire:
             raise AssertionError(f"unexpected authentication request {code}")
 
     def _scram(self, password):
-        nonce = base64.b64encode(os.urandom(18)).decode()
-        bare = f"n=,r={nonce}"
-        first = ("n,," + bare).encode()
-        self.send(message(b"p", zero("SCRAM-SHA-256") + struct.pack("!i", len(first)) + first))
+        exchange = Scram(password)
+        self.send(exchange.first())
         kind, body = self.read_message()
         if kind == b"E":
             raise ServerError(body)
-        challenge = body[4:].decode()
-        fields = dict(part.split("=", 1) for part in challenge.split(","))
-        salted = hashlib.pbkdf2_hmac(
-            "sha256", password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
-        key = hmac.digest(salted, b"Client Key", "sha256")
-        final = f"c=biws,r={fields['r']}"
-        signed = ",".join((bare, challenge, final)).encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
-        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
-        self.send(message(b"p", f"{final},p={proof}".encode()))
+        self.send(exchange.final(body[4:]))
 
     def query(self, sql):
         """A simple query: its rows as text; raises ServerError for an ErrorResponse."""
