@@ -118,15 +118,5 @@ TEST(EntryBuilderTest, DropsMessagesAndKeepsStamps) {
   EXPECT_THAT(builder.stamps(), testing::ElementsAre(Stamp(1, 2)));
 }
 
-// Nobody has so much memory; what there was is still there.
-TEST(EntryBuilderTest, SaysSoIfThereIsNoMemory) {
-  EntryBuilder builder(std::vector<Stamp>{{1, 2}});
-  builder.Append("message");
-  if (sizeof(void*) == 8 && !builder.Reserve(size_t{1} << 46)) {
-    EXPECT_EQ(builder.messages(), "message");
-  }
-  EXPECT_THAT(builder.stamps(), testing::ElementsAre(Stamp(1, 2)));
-}
-
 }  // namespace
 }  // namespace pgsidecar::cache
