@@ -60,8 +60,8 @@ const Entry* EntryIndex::Find(const Digest& key) const {
 
 void EntryIndex::Add(const Entry& entry) {
   assert(Find(entry.key()) == nullptr);
-  if ((size_ + 1) * 20 > slot_count_ * 17) {
-    Resize(std::max(kFewestSlots, slot_count_ + slot_count_ / 3));
+  if ((size() + 1) * 20 > slots() * 17) {
+    Resize(std::max(kFewestSlots, slots() + slots() / 3));
   }
   Put(Tagged(entry), entry.key());
   ++size_;
@@ -114,15 +114,15 @@ void EntryIndex::Remove(const Entry& entry) {
   }
   slots_[hole] = 0;
   --size_;
-  if (slot_count_ > kFewestSlots && size_ * 5 < slot_count_ * 2) {
-    Resize(std::max(kFewestSlots, size_ + size_ / 2));
+  if (slots() > kFewestSlots && size() * 5 < slots() * 2) {
+    Resize(std::max(kFewestSlots, size() + size() / 2));
   }
 }
 
 void EntryIndex::Resize(size_t slots) {
   assert(slots > size_ && slots <= UINT32_MAX);
   const std::unique_ptr<uint64_t[]> old(slots_.release());
-  const size_t old_count = std::exchange(slot_count_, slots);
+  const size_t old_count = std::exchange(slot_count_, static_cast<uint32_t>(slots));
   slots_.reset(new uint64_t[slots]());
   constexpr size_t kAhead = 8;  // that many entries are on their way from memory at a time
   for (size_t at = 0; at < old_count; ++at) {

@@ -43,7 +43,7 @@ class EntryIndex {
   // nullptr if the slot is empty. REQUIRES: slot < slots().
   const Entry* At(size_t slot) const { return EntryOf(slots_[slot]); }
   // What the table takes.
-  size_t bytes() const { return slot_count_ * sizeof(uint64_t); }
+  size_t bytes() const { return slots() * sizeof(uint64_t); }
 
  private:
   static constexpr uint64_t kAddressMask = 0x0000'ffff'ffff'fff0;
@@ -62,8 +62,8 @@ class EntryIndex {
   void Resize(size_t slots);
 
   std::unique_ptr<uint64_t[]> slots_;
-  size_t slot_count_ = 0;
-  size_t size_ = 0;
+  uint32_t slot_count_ = 0;
+  uint32_t size_ = 0;
 };
 
 }  // namespace pgsidecar::cache
