@@ -13,12 +13,13 @@
 
 #include <cassert>
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/ref.h"
 
 namespace pgsidecar {
 
@@ -37,9 +38,10 @@ class Outbox {
   }
 
   // `bytes` stay as they are for as long as `owner` lives.
-  void AppendShared(std::shared_ptr<const void> owner, std::string_view bytes) {
+  template <typename T>
+  void AppendShared(const Ref<T>& owner, std::string_view bytes) {
     if (bytes.size() < kShareBytes) return Append(bytes);
-    segments_.push_back({.owner = std::move(owner), .owned = {}, .shared = bytes});
+    segments_.push_back({.owner = Owner(owner), .owned = {}, .shared = bytes});
     bytes_ += bytes.size();
   }
 
@@ -100,7 +102,7 @@ class Outbox {
 
  private:
   struct Segment {
-    std::shared_ptr<const void> owner;  // null: the bytes are `owned`
+    Owner owner;  // none: the bytes are `owned`
     std::string owned;
     std::string_view shared;
     std::string_view view() const { return owner ? shared : std::string_view(owned); }

@@ -31,21 +31,14 @@ std::optional<uint64_t> SelectedRows(std::string_view message) {
   return rows;
 }
 
-// Gives back what doubling has reserved in vain, if it is worth a copy.
-void Trim(std::string& text) {
-  if (text.capacity() - text.size() > text.size() / 8) text.shrink_to_fit();
-}
-
 }  // namespace
 
-Fill::Fill(const Digest& key, std::vector<Stamp> stamps, TimePoint sent_at, size_t max_bytes,
+Fill::Fill(const Digest& key, const std::vector<Stamp>& stamps, TimePoint sent_at, size_t max_bytes,
            ReadPolicy keep, uint8_t group)
-    : max_bytes_(max_bytes), entry_(std::make_shared<Entry>()) {
-  entry_->key = key;
-  entry_->stamps = std::move(stamps);
-  entry_->filled_at = sent_at;
-  entry_->keep = keep;
-  entry_->group = group;
+    : max_bytes_(std::min(max_bytes, Entry::kMaxMessageBytes)),
+      fields_{.key = key, .filled_at = sent_at, .keep = keep, .group = group},
+      builder_(std::span(stamps).first(std::min(stamps.size(), Entry::kMaxStamps))) {
+  if (stamps.size() > Entry::kMaxStamps) Abandon(FillOutcome::kAbandonedTooLarge);
 }
 
 void Fill::OnPiece(char type, size_t message_bytes, bool first, std::string_view piece) {
@@ -57,29 +50,31 @@ void Fill::OnPiece(char type, size_t message_bytes, bool first, std::string_view
   }
   if (piece.size() > missing_bytes_) return Abandon(FillOutcome::kAbandonedByReply);
   missing_bytes_ -= piece.size();
-  if (target_ != nullptr) target_->append(piece);
+  if (keeps_) builder_.Append(piece);
 }
 
 void Fill::Begin(char type, size_t message_bytes) {
   missing_bytes_ = message_bytes;
-  target_ = nullptr;
+  keeps_ = false;
   const bool describes_statement = std::exchange(after_parameters_, type == 't');
   switch (type) {
     case 'T':  // RowDescription
       // Behind a ParameterDescription it answers a Describe of the statement, which does not know
       // the portal's formats: not part of this result.
       if (describes_statement) return;
-      if (rows_begun_ || !entry_->row_description.empty()) break;
-      return Keep(entry_->row_description, message_bytes);
+      if (rows_begun_ || fields_.description_bytes != 0) break;
+      fields_.description_bytes = message_bytes;
+      return Keep(message_bytes);
     case 'D':  // DataRow
-      if (!entry_->command_complete.empty()) break;
+      if (completed_) break;
       rows_begun_ = true;
-      ++entry_->row_count;
-      return Keep(entry_->rows, message_bytes);
+      ++fields_.row_count;
+      fields_.rows_bytes += message_bytes;
+      return Keep(message_bytes);
     case 'C':  // CommandComplete
-      if (!entry_->command_complete.empty()) break;
-      rows_begun_ = true;
-      return Keep(entry_->command_complete, message_bytes);
+      if (completed_) break;
+      rows_begun_ = completed_ = true;
+      return Keep(message_bytes);
     case '1':  // ParseComplete
     case '2':  // BindComplete
     case '3':  // CloseComplete
@@ -92,33 +87,32 @@ void Fill::Begin(char type, size_t message_bytes) {
   Abandon(FillOutcome::kAbandonedByReply);
 }
 
-void Fill::Keep(std::string& target, size_t message_bytes) {
-  if (message_bytes > max_bytes_ - bytes_) return Abandon(FillOutcome::kAbandonedTooLarge);
+// There is room for all of the message from its first piece on.
+void Fill::Keep(size_t message_bytes) {
+  if (message_bytes > max_bytes_ - bytes_ || !builder_.Reserve(message_bytes)) {
+    return Abandon(FillOutcome::kAbandonedTooLarge);
+  }
   bytes_ += message_bytes;
-  target_ = &target;
+  keeps_ = true;
 }
 
 void Fill::Abandon(FillOutcome why) {
   if (outcome_ != FillOutcome::kOpen) return;
   outcome_ = why;
-  target_ = nullptr;
-  entry_->row_description = {};
-  entry_->rows = {};
-  entry_->command_complete = {};
+  builder_.DropMessages();
 }
 
-std::shared_ptr<const Entry> Fill::Finish(TimePoint now) {
+EntryRef Fill::Finish(TimePoint now) {
   if (outcome_ != FillOutcome::kOpen) return nullptr;
-  if (missing_bytes_ != 0 || SelectedRows(entry_->command_complete) != entry_->row_count) {
+  const std::string_view complete = builder_.messages().substr(
+      std::min(fields_.description_bytes + fields_.rows_bytes, builder_.messages().size()));
+  if (missing_bytes_ != 0 || SelectedRows(complete) != fields_.row_count) {
     Abandon(FillOutcome::kAbandonedByReply);
     return nullptr;
   }
   outcome_ = FillOutcome::kComplete;
-  target_ = nullptr;
-  entry_->server_time = std::max(now - entry_->filled_at, Duration{0});
-  Trim(entry_->row_description);
-  Trim(entry_->rows);
-  Trim(entry_->command_complete);
+  fields_.server_time = std::max(now - fields_.filled_at, Duration{0});
+  entry_ = builder_.Build(fields_);
   return entry_;
 }
 

@@ -9,15 +9,13 @@
 #define PGSIDECAR_CACHE_FILL_H_
 
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "cache/store.h"
+#include "cache/entry.h"
 
 namespace pgsidecar::cache {
 
@@ -30,8 +28,9 @@ enum class FillOutcome : uint8_t {
 
 class Fill {
  public:
-  // `keep` and `group` are the entry's.
-  Fill(const Digest& key, std::vector<Stamp> stamps, TimePoint sent_at, size_t max_bytes,
+  // `keep` and `group` are the entry's. Of more than Entry::kMaxStamps stamps nothing comes: the
+  // fill is abandoned from the start.
+  Fill(const Digest& key, const std::vector<Stamp>& stamps, TimePoint sent_at, size_t max_bytes,
        ReadPolicy keep = {}, uint8_t group = 0);
 
   // A piece of a message of the reply, in order: `type` and the message's whole length with header
@@ -44,26 +43,29 @@ class Fill {
   void Abandon(FillOutcome why);
 
   FillOutcome outcome() const { return outcome_; }
-  const Digest& key() const { return entry_->key; }
-  std::span<const Stamp> stamps() const { return entry_->stamps; }
+  const Digest& key() const { return fields_.key; }
+  std::span<const Stamp> stamps() const { return entry_ ? entry_->stamps() : builder_.stamps(); }
 
   // At ReadyForQuery: the entry to insert, or nullptr if the fill was abandoned or did not see
   // exactly one CommandComplete with a tag of SELECT and the number of rows that it kept. The fill
   // is over afterwards; key() and stamps() stay valid.
-  std::shared_ptr<const Entry> Finish(TimePoint now);
+  EntryRef Finish(TimePoint now);
 
  private:
   void Begin(char type, size_t message_bytes);
-  void Keep(std::string& target, size_t message_bytes);
+  void Keep(size_t message_bytes);
 
   size_t max_bytes_;
   size_t bytes_ = 0;               // of the messages kept so far, the present one in full
   size_t missing_bytes_ = 0;       // of the present message
-  std::string* target_ = nullptr;  // where it goes; nullptr: it is swallowed
+  bool keeps_ = false;             // the present message; else it is swallowed
   bool after_parameters_ = false;  // the last message was a ParameterDescription
   bool rows_begun_ = false;        // no RowDescription may come any more
+  bool completed_ = false;         // nor any other part of the result
   FillOutcome outcome_ = FillOutcome::kOpen;
-  std::shared_ptr<Entry> entry_;
+  EntryFields fields_;  // as far as they are known
+  EntryBuilder builder_;
+  EntryRef entry_;  // once it is complete; the builder is then empty
 };
 
 }  // namespace pgsidecar::cache

@@ -1,134 +1,118 @@
-// The queues are lists through the map's nodes, which do not move while they are in the map.
-
 #include "cache/s3_fifo.h"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
-
-#include "base/bytes.h"
-#include "cache/store.h"
 
 namespace pgsidecar::cache {
 
-void S3Fifo::Queue::Push(Node& node) {
-  node.newer = nullptr;
-  node.older = newest;
-  (newest ? newest->newer : oldest) = &node;
-  newest = &node;
-  bytes += node.entry->ChargeBytes();
+void S3Fifo::Queue::Push(const Entry& entry) {
+  entry.newer_ = nullptr;
+  entry.older_ = newest;
+  (newest != nullptr ? newest->newer_ : oldest) = &entry;
+  newest = &entry;
+  bytes += entry.ChargeBytes();
 }
 
-void S3Fifo::Queue::Remove(Node& node) {
-  (node.newer ? node.newer->older : newest) = node.older;
-  (node.older ? node.older->newer : oldest) = node.newer;
-  bytes -= node.entry->ChargeBytes();
+void S3Fifo::Queue::Remove(const Entry& entry) {
+  (entry.newer_ != nullptr ? entry.newer_->older_ : newest) = entry.older_;
+  (entry.older_ != nullptr ? entry.older_->newer_ : oldest) = entry.newer_;
+  bytes -= entry.ChargeBytes();
 }
 
-S3Fifo::S3Fifo(size_t places) : ghost_(places) {
-  assert(places != 0 && (places & (places - 1)) == 0);
-  nodes_.reserve(places);
+void S3Fifo::Queue::Replace(const Entry& entry, const Entry& successor) {
+  successor.newer_ = entry.newer_;
+  successor.older_ = entry.older_;
+  (entry.newer_ != nullptr ? entry.newer_->older_ : newest) = &successor;
+  (entry.older_ != nullptr ? entry.older_->newer_ : oldest) = &successor;
+  bytes -= entry.ChargeBytes();
+  bytes += successor.ChargeBytes();
 }
 
-const std::shared_ptr<const Entry>* S3Fifo::Find(const Digest& key) const {
-  const auto found = nodes_.find(key);
-  return found == nodes_.end() ? nullptr : &found->second.entry;
+S3Fifo::S3Fifo(size_t places) : ghost_(places) {}
+
+S3Fifo::~S3Fifo() { Clear(); }
+
+const Entry* S3Fifo::Touch(const Digest& key) {
+  const Entry* const entry = index_.Find(key);
+  if (entry != nullptr && entry->asked_ < kMostAsked) ++entry->asked_;
+  return entry;
 }
 
-const std::shared_ptr<const Entry>* S3Fifo::Touch(const Digest& key) {
-  const auto found = nodes_.find(key);
-  if (found == nodes_.end()) return nullptr;
-  Node& node = found->second;
-  if (node.asked < kMostAsked) ++node.asked;
-  return &node.entry;
-}
-
-std::shared_ptr<const Entry> S3Fifo::Put(std::shared_ptr<const Entry> entry) {
-  const auto [found, is_new] = nodes_.try_emplace(entry->key);
-  Node& node = found->second;
-  if (is_new) {
-    node.in_main = Recall(entry->key);
-    node.entry = std::move(entry);
-    QueueOf(node).Push(node);
+EntryRef S3Fifo::Put(EntryRef entry) {
+  const Entry& young = *entry.Detach();
+  const Entry* const old = index_.Find(young.key());
+  if (old == nullptr) {
+    young.asked_ = 0;
+    young.in_main_ = ghost_.Recall(young.key()) ? 1 : 0;
+    index_.Add(young);
+    QueueOf(young).Push(young);
     return nullptr;
   }
-  Queue& queue = QueueOf(node);  // the new entry inherits the old one's turn
-  queue.bytes -= node.entry->ChargeBytes();
-  queue.bytes += entry->ChargeBytes();
-  return std::exchange(node.entry, std::move(entry));
+  young.asked_ = old->asked_;  // it inherits the old one's turn
+  young.in_main_ = old->in_main_;
+  index_.Replace(*old, young);
+  QueueOf(young).Replace(*old, young);
+  return EntryRef::Adopt(old);
 }
 
-std::shared_ptr<const Entry> S3Fifo::Evict() {
-  while (small_.oldest || main_.oldest) {
-    if (small_.oldest && (!main_.oldest || small_.bytes >= bytes() / 10)) {
-      Node& node = *small_.oldest;
-      if (node.asked < 2) {
-        Remember(node.entry->key);
-        return TakeOut(node);
-      }
-      small_.Remove(node);
-      node.asked = 0;
-      node.in_main = true;
-      main_.Push(node);
-    } else {
-      Node& node = *main_.oldest;
-      if (node.asked == 0) return TakeOut(node);
-      --node.asked;
-      main_.Remove(node);
-      main_.Push(node);
+// What becomes of an entry that has come to the end of its queue: true if it stays, in main. All
+// that the policy weighs, it weighs here.
+bool S3Fifo::HasAnotherRound(const Entry& entry) {
+  return entry.in_main_ != 0 ? entry.asked_ > 0 : entry.asked_ >= 2;
+}
+
+EntryRef S3Fifo::Evict() {
+  while (small_.oldest != nullptr || main_.oldest != nullptr) {
+    const bool from_small =
+        small_.oldest != nullptr && (main_.oldest == nullptr || small_.bytes >= bytes() / 10);
+    const Entry& entry = from_small ? *small_.oldest : *main_.oldest;
+    __builtin_prefetch(entry.newer_);  // whose turn is next
+    if (!HasAnotherRound(entry)) {
+      if (from_small) ghost_.Remember(entry.key());
+      return TakeOut(entry);
     }
+    QueueOf(entry).Remove(entry);
+    entry.asked_ = static_cast<uint8_t>(from_small ? 0 : entry.asked_ - 1) & kMostAsked;
+    entry.in_main_ = 1;
+    main_.Push(entry);
   }
   return nullptr;
 }
 
 bool S3Fifo::Drop(const Entry& entry, bool refill) {
-  const auto found = nodes_.find(entry.key);
-  if (found == nodes_.end() || found->second.entry.get() != &entry) return false;
-  if (refill) Remember(entry.key);
-  TakeOut(found->second);
+  if (index_.Find(entry.key()) != &entry) return false;
+  if (refill) ghost_.Remember(entry.key());
+  TakeOut(entry);
   return true;
 }
 
-std::shared_ptr<const Entry> S3Fifo::TakeOut(Node& node) {
-  QueueOf(node).Remove(node);
-  std::shared_ptr<const Entry> entry = std::move(node.entry);
-  nodes_.erase(entry->key);
-  return entry;
+EntryRef S3Fifo::TakeOut(const Entry& entry) {
+  index_.Remove(entry);
+  QueueOf(entry).Remove(entry);
+  return EntryRef::Adopt(&entry);
 }
 
-std::vector<std::shared_ptr<const Entry>> S3Fifo::All() const {
-  std::vector<std::shared_ptr<const Entry>> all;
-  all.reserve(nodes_.size());
-  for (const auto& [key, node] : nodes_) all.push_back(node.entry);
-  return all;
-}
-
-std::vector<std::shared_ptr<const Entry>> S3Fifo::Clear() {
-  std::vector<std::shared_ptr<const Entry>> all = All();
-  nodes_.clear();
-  small_ = main_ = Queue{};
-  std::fill(ghost_.begin(), ghost_.end(), 0);
-  return all;
-}
-
-// The map uses the digest's first eight bytes, the store its last four; these are others.
-uint64_t& S3Fifo::GhostPlace(const Digest& key) {
-  const char* const bytes = reinterpret_cast<const char*>(key.data());
-  return ghost_[LoadBig64(bytes + 16) & (ghost_.size() - 1)];
-}
-
-void S3Fifo::Remember(const Digest& key) {
-  GhostPlace(key) = LoadBig64(reinterpret_cast<const char*>(key.data()) + 8);
-}
-
-// Whether the key is remembered; it no longer is afterwards.
-bool S3Fifo::Recall(const Digest& key) {
-  uint64_t& place = GhostPlace(key);
-  if (place == 0 || place != LoadBig64(reinterpret_cast<const char*>(key.data()) + 8)) {
-    return false;
+size_t S3Fifo::Copy(size_t slot, size_t slots, std::vector<EntryRef>& to) const {
+  constexpr size_t kAhead = 8;
+  const size_t begin = std::min(slot, index_.slots());
+  const size_t end = begin + std::min(slots, index_.slots() - begin);
+  for (size_t at = begin; at < end; ++at) {
+    if (at + kAhead < end) __builtin_prefetch(index_.At(at + kAhead));
+    if (const Entry* const entry = index_.At(at)) to.emplace_back(entry);
   }
-  place = 0;
-  return true;
+  return end == index_.slots() ? 0 : end;
+}
+
+std::vector<EntryRef> S3Fifo::Clear() {
+  std::vector<EntryRef> all;
+  all.reserve(index_.size());
+  for (size_t at = 0; at < index_.slots(); ++at) {
+    if (const Entry* const entry = index_.At(at)) all.push_back(EntryRef::Adopt(entry));
+  }
+  index_.Clear();
+  small_ = main_ = Queue{};
+  ghost_.Clear();
+  return all;
 }
 
 }  // namespace pgsidecar::cache

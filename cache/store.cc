@@ -2,12 +2,14 @@
 //
 // The budget is global: two atomic counters that every insertion reserves from before it puts its
 // entry in, evicting until the reservation fits. So a small budget is as usable as a large one,
-// whatever the number of shards, and the entries that are in the store never exceed it. What makes
+// whatever the number of shards, and the entries that are in the store never exceed it. An index
+// that has to grow for an entry does so first and is counted then: for that moment the sum may be
+// above the bound, before as much is evicted. What makes
 // room: the entry's own shard while it holds more than an even share, else the shards in turn, so
 // that shards stay about even. Never are two shards locked at once.
 //
-// A hit takes its shard's mutex for the find and the copy of a shared_ptr. Age and stamps are
-// judged, and entries freed, without it.
+// A hit takes its shard's mutex for the find and the reference. Age and stamps are judged,
+// and entries freed, without it.
 
 #include "cache/store.h"
 
@@ -30,52 +32,39 @@ constexpr Duration kClockSkew = std::chrono::seconds(1);
 
 // True if the entry, as far as its age goes, may be served.
 bool IsFresh(const Entry& entry, TimePoint now, Duration max_age) {
-  const Duration age = now - entry.filled_at;
+  const Duration age = now - entry.filled_at();
   return age >= -kClockSkew && std::max(age, Duration{0}) < max_age;
-}
-
-// What malloc takes for a block: a word before it, and all in units of 16.
-constexpr size_t BlockBytes(size_t bytes) { return (bytes + 8 + 15) / 16 * 16; }
-
-// What a string takes beside itself: nothing while its characters fit into it.
-size_t HeapBytes(const std::string& text) {
-  constexpr size_t kInside = 15;
-  return text.capacity() > kInside ? BlockBytes(text.capacity() + 1) : 0;
 }
 
 // How many entries to prepare a shard for: its share of all that are allowed, unless small ones of
 // this size fill the bytes earlier.
 size_t PlacesOfShard(const StoreOptions& options) {
-  constexpr size_t kSmallEntryBytes = 1024;
+  constexpr size_t kSmallEntryBytes = 512;
   const size_t entries = std::min(options.max_entries, options.max_bytes / kSmallEntryBytes);
-  return std::bit_ceil(entries / options.shards + 1);
-}
-
-// The bytes that are left for entries when the shards' tables have had theirs.
-size_t BytesForEntries(const StoreOptions& options) {
-  const size_t tables = options.shards * PlacesOfShard(options) * S3Fifo::kPlaceBytes;
-  return options.max_bytes - std::min(options.max_bytes, tables);
+  return entries / options.shards + 1;
 }
 
 }  // namespace
 
-size_t Entry::ChargeBytes() const {
-  constexpr size_t kControlBlockBytes = 16;  // of the shared_ptr
-  return BlockBytes(sizeof(Entry) + kControlBlockBytes) + HeapBytes(row_description) +
-         HeapBytes(rows) + HeapBytes(command_complete) +
-         (stamps.capacity() == 0 ? 0 : BlockBytes(stamps.capacity() * sizeof(Stamp))) +
-         S3Fifo::kNodeBytes;
-}
-
 struct alignas(64) Store::Shard {
+  // The mutex, the hits and the head of the index, with which the queues begin, are one cache line:
+  // all of the shard that a hit touches, and takes from the core of another hit.
   mutable std::mutex mutex;
   // The rest is guarded by `mutex`.
+  uint64_t hits = 0;
   std::optional<S3Fifo> queues;
-  StoreStats stats;  // entries and bytes are the queues' to say
+  size_t index_bytes = 0;  // as far as they are counted in the store's
+  StoreStats stats;        // of what else is counted; entries and bytes are the queues' to say
 };
 
+// What the shards take from the start, and never give back.
+size_t Store::FixedBytes(const StoreOptions& options) {
+  return options.shards * (sizeof(Shard) + PlacesOfShard(options) * S3Fifo::kPlaceBytes);
+}
+
 Store::Store(const StoreOptions& options, const VersionTable* versions)
-    : max_bytes_(BytesForEntries(options)),
+    : fixed_bytes_(FixedBytes(options)),
+      max_bytes_(options.max_bytes - std::min(options.max_bytes, fixed_bytes_)),
       max_entries_(options.max_entries),
       shard_count_(options.shards),
       versions_(versions),
@@ -91,95 +80,112 @@ Store::Shard& Store::ShardOf(const Digest& key) {
   return shards_[last & (shard_count_ - 1)];
 }
 
-std::shared_ptr<const Entry> Store::Lookup(const Digest& key, TimePoint now,
-                                           const ReadPolicy& policy, LookupOutcome* outcome) {
+EntryRef Store::Lookup(const Digest& key, TimePoint now, const ReadPolicy& policy,
+                       LookupOutcome* outcome) {
   const auto say = [outcome](LookupOutcome what) {
     if (outcome != nullptr) *outcome = what;
   };
   Shard& shard = ShardOf(key);
-  std::shared_ptr<const Entry> entry;
+  EntryRef entry;
   {
     const std::lock_guard lock(shard.mutex);
-    const std::shared_ptr<const Entry>* const found = shard.queues->Touch(key);
-    if (found == nullptr) {
+    // While the mutex is held the shard's own reference cannot go.
+    entry = EntryRef(shard.queues->Touch(key));
+    if (!entry) {
       ++shard.stats.misses;
       say(LookupOutcome::kAbsent);
       return nullptr;
     }
-    entry = *found;
-    ++shard.stats.hits;  // taken back if it proves to be dead
+    ++shard.hits;  // taken back if it proves to be dead
   }
   const bool is_fresh = IsFresh(*entry, now, policy.max_age);
-  if (is_fresh && (!policy.check_stamps || versions_->Match(entry->stamps))) {
+  if (is_fresh && (!policy.check_stamps || versions_->Match(entry->stamps()))) {
     say(LookupOutcome::kHit);
     return entry;
   }
   say(is_fresh ? LookupOutcome::kInvalidated : LookupOutcome::kExpired);
 
   const std::lock_guard lock(shard.mutex);
-  --shard.stats.hits;
+  --shard.hits;
   ++(is_fresh ? shard.stats.stale : shard.stats.expired);
   if (shard.queues->Drop(*entry, /*refill=*/true)) Release(*entry);
+  CountTables(shard);
   return nullptr;
 }
 
 void Store::Drop(const Entry& entry) {
-  Shard& shard = ShardOf(entry.key);
+  Shard& shard = ShardOf(entry.key());
   const std::lock_guard lock(shard.mutex);
   if (shard.queues->Drop(entry, /*refill=*/false)) Release(entry);
+  CountTables(shard);
 }
 
-bool Store::Insert(std::shared_ptr<const Entry> entry) {
+bool Store::Insert(EntryRef entry) {
   const size_t charge = entry->ChargeBytes();
-  Shard& shard = ShardOf(entry->key);
-  if (charge > max_bytes_) {
+  Shard& shard = ShardOf(entry->key());
+  if (charge + index_bytes_.load(std::memory_order_relaxed) > max_bytes_) {
     const std::lock_guard lock(shard.mutex);
     ++shard.stats.rejected_large;
     return false;
   }
   // A write that begins after this finds the entry's stamps on its way: they will not match.
-  if (!versions_->Match(entry->stamps)) return false;
+  if (!versions_->Match(entry->stamps())) return false;
   if (!Reserve(*entry, charge, shard)) return false;
 
-  std::shared_ptr<const Entry> replaced;  // freed after the mutex is
-  const std::lock_guard lock(shard.mutex);
-  const std::shared_ptr<const Entry>* const present = shard.queues->Find(entry->key);
-  if (present != nullptr && (*present)->filled_at > entry->filled_at &&
-      versions_->Match((*present)->stamps)) {
-    Release(*entry);
-    return false;
+  EntryRef replaced;  // freed after the mutex is
+  {
+    const std::lock_guard lock(shard.mutex);
+    const Entry* const present = shard.queues->Find(entry->key());
+    if (present != nullptr && present->filled_at() > entry->filled_at() &&
+        versions_->Match(present->stamps())) {
+      Release(*entry);
+      return false;
+    }
+    replaced = shard.queues->Put(std::move(entry));
+    if (replaced) Release(*replaced);
+    CountTables(shard);
+    ++shard.stats.stored;
   }
-  replaced = shard.queues->Put(std::move(entry));
-  if (replaced) Release(*replaced);
-  ++shard.stats.stored;
+  if (IsFull()) MakeRoom(shard);
   return true;
 }
 
 bool Store::Reserve(const Entry& entry, size_t charge, Shard& shard) {
   bytes_.fetch_add(charge, std::memory_order_relaxed);
   entries_.fetch_add(1, std::memory_order_relaxed);
-  while (bytes_.load(std::memory_order_relaxed) > max_bytes_ ||
-         entries_.load(std::memory_order_relaxed) > max_entries_) {
+  if (!MakeRoom(shard)) {
+    // All that is reserved is on its way into the store: this entry has come at a bad moment.
+    bytes_.fetch_sub(charge, std::memory_order_relaxed);
+    entries_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+  Group& group = groups_[entry.group()];
+  group.entries.fetch_add(1, std::memory_order_relaxed);
+  group.bytes.fetch_add(charge, std::memory_order_relaxed);
+  return true;
+}
+
+bool Store::IsFull() const {
+  return bytes_.load(std::memory_order_relaxed) + index_bytes_.load(std::memory_order_relaxed) >
+             max_bytes_ ||
+         entries_.load(std::memory_order_relaxed) > max_entries_;
+}
+
+bool Store::MakeRoom(Shard& shard) {
+  while (IsFull()) {
     if (EvictFrom(shard, /*only_above_share=*/true)) continue;
     bool evicted = false;
     for (unsigned i = 0; i < shard_count_ && !evicted; ++i) {
       const unsigned turn = next_eviction_.fetch_add(1, std::memory_order_relaxed);
       evicted = EvictFrom(shards_[turn & (shard_count_ - 1)], /*only_above_share=*/false);
     }
-    if (evicted) continue;
-    // All that is reserved is on its way into the store: this entry has come at a bad moment.
-    bytes_.fetch_sub(charge, std::memory_order_relaxed);
-    entries_.fetch_sub(1, std::memory_order_relaxed);
-    return false;
+    if (!evicted) return false;
   }
-  Group& group = groups_[entry.group];
-  group.entries.fetch_add(1, std::memory_order_relaxed);
-  group.bytes.fetch_add(charge, std::memory_order_relaxed);
   return true;
 }
 
 bool Store::EvictFrom(Shard& shard, bool only_above_share) {
-  std::shared_ptr<const Entry> evicted;  // freed after the mutex is
+  EntryRef evicted;  // freed after the mutex is
   const std::lock_guard lock(shard.mutex);
   if (only_above_share && shard.queues->bytes() <= max_bytes_ / shard_count_ &&
       shard.queues->size() <= max_entries_ / shard_count_) {
@@ -188,6 +194,7 @@ bool Store::EvictFrom(Shard& shard, bool only_above_share) {
   evicted = shard.queues->Evict();
   if (!evicted) return false;
   Release(*evicted);
+  CountTables(shard);
   ++shard.stats.evicted;
   return true;
 }
@@ -196,43 +203,63 @@ void Store::Release(const Entry& entry) {
   const size_t charge = entry.ChargeBytes();
   bytes_.fetch_sub(charge, std::memory_order_relaxed);
   entries_.fetch_sub(1, std::memory_order_relaxed);
-  Group& group = groups_[entry.group];
+  Group& group = groups_[entry.group()];
   group.entries.fetch_sub(1, std::memory_order_relaxed);
   group.bytes.fetch_sub(charge, std::memory_order_relaxed);
+}
+
+void Store::CountTables(Shard& shard) {
+  const size_t bytes = shard.queues->index_bytes();
+  if (bytes == shard.index_bytes) return;
+  index_bytes_.fetch_add(bytes - shard.index_bytes, std::memory_order_relaxed);  // modulo 2^64
+  shard.index_bytes = bytes;
 }
 
 size_t Store::Sweep(TimePoint now) {
   const unsigned turn = next_sweep_.fetch_add(1, std::memory_order_relaxed);
   Shard& shard = shards_[turn & (shard_count_ - 1)];
-  std::vector<std::shared_ptr<const Entry>> entries;
-  {
-    const std::lock_guard lock(shard.mutex);
-    entries = shard.queues->All();
+  // The shard is looked at in pieces, so that nobody waits for long. What moves meanwhile, from a
+  // piece that is still to come to one that is over, waits for the next time.
+  constexpr size_t kSlotsATime = 512;
+  std::vector<EntryRef> dead;
+  for (size_t slot = 0;;) {
+    const size_t before = dead.size();
+    {
+      const std::lock_guard lock(shard.mutex);
+      slot = shard.queues->Copy(slot, kSlotsATime, dead);
+    }
+    dead.erase(std::remove_if(dead.begin() + static_cast<std::ptrdiff_t>(before), dead.end(),
+                              [&](const EntryRef& entry) {
+                                const ReadPolicy keep = entry->keep();
+                                return IsFresh(*entry, now, keep.max_age) &&
+                                       (!keep.check_stamps || versions_->Match(entry->stamps()));
+                              }),
+               dead.end());
+    if (slot == 0) break;
   }
-  std::erase_if(entries, [&](const std::shared_ptr<const Entry>& entry) {
-    return IsFresh(*entry, now, entry->keep.max_age) &&
-           (!entry->keep.check_stamps || versions_->Match(entry->stamps));
-  });
-  const std::lock_guard lock(shard.mutex);
   size_t swept = 0;
-  for (const std::shared_ptr<const Entry>& dead : entries) {
-    if (!shard.queues->Drop(*dead, /*refill=*/false)) continue;
-    Release(*dead);
+  for (const EntryRef& entry : dead) {
+    const std::lock_guard lock(shard.mutex);
+    if (!shard.queues->Drop(*entry, /*refill=*/false)) continue;
+    Release(*entry);
+    CountTables(shard);
+    ++shard.stats.swept;
     ++swept;
   }
-  shard.stats.swept += swept;
   return swept;
 }
 
 size_t Store::Clear() {
   size_t cleared = 0;
   for (unsigned i = 0; i < shard_count_; ++i) {
-    std::vector<std::shared_ptr<const Entry>> entries;
+    Shard& shard = shards_[i];
+    std::vector<EntryRef> entries;
     {
-      const std::lock_guard lock(shards_[i].mutex);
-      entries = shards_[i].queues->Clear();
-      for (const std::shared_ptr<const Entry>& entry : entries) Release(*entry);
+      const std::lock_guard lock(shard.mutex);
+      entries = shard.queues->Clear();
+      CountTables(shard);
     }
+    for (const EntryRef& entry : entries) Release(*entry);
     cleared += entries.size();
   }
   return cleared;
@@ -240,12 +267,14 @@ size_t Store::Clear() {
 
 StoreStats Store::Stats() const {
   StoreStats sum;
+  sum.table_bytes = fixed_bytes_;
   for (unsigned i = 0; i < shard_count_; ++i) {
     const Shard& shard = shards_[i];
     const std::lock_guard lock(shard.mutex);
     sum.entries += shard.queues->size();
     sum.bytes += shard.queues->bytes();
-    sum.hits += shard.stats.hits;
+    sum.table_bytes += shard.queues->index_bytes();
+    sum.hits += shard.hits;
     sum.misses += shard.stats.misses;
     sum.stale += shard.stats.stale;
     sum.expired += shard.stats.expired;

@@ -1,10 +1,10 @@
 // The store: immutable results under their keys, sharded by digest, bounded in bytes and in
 // entries.
 //
-// The bound is one for all shards and counts everything that an entry costs (Entry::ChargeBytes:
-// payload, stamps, bookkeeping). When it is passed, entries are evicted by S3-FIFO (see s3_fifo.h),
-// a shard at a time, never the whole store under one lock. Entries are handed out as shared_ptr: an
-// eviction never takes a result from a client that is being sent it.
+// The bound is one for all shards and counts everything that the store takes: the entries' blocks
+// (Entry::ChargeBytes) and the tables that find them. When it is passed, entries are evicted by
+// S3-FIFO (see s3_fifo.h), a shard at a time, never the whole store under one lock. Entries are
+// handed out as EntryRef: an eviction never takes a result from a client that is being sent it.
 
 #ifndef PGSIDECAR_CACHE_STORE_H_
 #define PGSIDECAR_CACHE_STORE_H_
@@ -14,43 +14,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "cache/entry.h"
 #include "cache/versions.h"
 
 namespace pgsidecar::cache {
-
-// What the reader of an entry will accept.
-struct ReadPolicy {
-  Duration max_age{0};
-  bool check_stamps = true;  // false at consistency level `ttl`
-};
-
-// Entries are counted apart by a group that their owner gives them.
-inline constexpr size_t kGroups = 3;
-
-// The bytes that the server sent, whole messages each, and what they depend on. Immutable.
-struct Entry {
-  Digest key;
-  std::string row_description;   // 'T', or empty if the fill did not ask for one
-  std::string rows;              // all 'D', in order
-  std::string command_complete;  // 'C'
-  uint64_t row_count = 0;
-  std::vector<Stamp> stamps;
-  TimePoint filled_at;      // when the fill was sent to the server, not when it was complete
-  Duration server_time{0};  // from sending to the last byte: what a hit saves
-  ReadPolicy keep;          // of whoever filled it: what the sweeper leaves alone
-  uint8_t group = 0;        // below kGroups
-
-  // What the entry costs in the store: these strings and stamps as malloc gives them, and the node
-  // that finds it. About 380 bytes beyond the messages' own.
-  size_t ChargeBytes() const;
-};
 
 // What a lookup came to.
 enum class LookupOutcome : uint8_t {
@@ -66,14 +36,15 @@ struct GroupStats {
 };
 
 struct StoreOptions {
-  size_t max_bytes = size_t{256} << 20;  // of entries and of the tables that find them
+  size_t max_bytes = size_t{256} << 20;  // of entries and of what finds them
   size_t max_entries = 50'000;
   unsigned shards = 16;  // a power of two
 };
 
 struct StoreStats {
   uint64_t entries = 0;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;        // of entries
+  uint64_t table_bytes = 0;  // of what finds them
   uint64_t hits = 0;
   uint64_t misses = 0;   // no entry
   uint64_t stale = 0;    // an entry whose stamps had moved: counted as an invalidation
@@ -96,16 +67,16 @@ class Store {
   // The entry under `key` if the policy accepts it at `now`: younger than max_age, and unchanged
   // where stamps are checked. A stale or expired one is dropped. `outcome` is told which it was.
   // Any thread, as all of these.
-  std::shared_ptr<const Entry> Lookup(const Digest& key, TimePoint now, const ReadPolicy& policy,
-                                      LookupOutcome* outcome = nullptr);
+  EntryRef Lookup(const Digest& key, TimePoint now, const ReadPolicy& policy,
+                  LookupOutcome* outcome = nullptr);
 
-  // Drops this very entry, if it is still there.
+  // Drops this very entry, if it is still there. REQUIRES: the caller has a reference of his own.
   void Drop(const Entry& entry);
 
   // Stores the entry if its stamps still match; replaces what stands under its key, unless that is
   // valid and was sent to the server later (it may show foreign writes that this one does not).
-  // Returns whether it was stored.
-  bool Insert(std::shared_ptr<const Entry> entry);
+  // Returns whether it was stored. REQUIRES: it was in no store before.
+  bool Insert(EntryRef entry);
 
   // Looks at one shard (the next at each call) and drops what its filler would not read any more:
   // too old, or stale. Returns how many.
@@ -119,15 +90,22 @@ class Store {
 
  private:
   struct Shard;
+  static size_t FixedBytes(const StoreOptions& options);
   Shard& ShardOf(const Digest& key);
 
   // Takes an entry's cost from the budget, evicting what is in the way; false if there is no way.
   bool Reserve(const Entry& entry, size_t charge, Shard& shard);
+  bool IsFull() const;
+  // Evicts while the store is full; false if it still is when there is nothing left to evict.
+  bool MakeRoom(Shard& shard);
   bool EvictFrom(Shard& shard, bool only_above_share);
   // Gives back the cost of an entry that is no longer in the store.
   void Release(const Entry& entry);
+  // After a change of the shard's entries, within its mutex: its index may have another size.
+  void CountTables(Shard& shard);
 
-  const size_t max_bytes_;  // for entries: what the tables take is deducted
+  const size_t fixed_bytes_;  // what is there from the start
+  const size_t max_bytes_;    // for entries and indexes: the fixed bytes are deducted
   const size_t max_entries_;
   const unsigned shard_count_;
   const VersionTable* versions_;
@@ -135,7 +113,8 @@ class Store {
   // within the bounds, so what is in is always within them.
   std::atomic<size_t> bytes_ = 0;
   std::atomic<size_t> entries_ = 0;
-  // Of these, by group; moved when an entry is put in and when it is out.
+  std::atomic<size_t> index_bytes_ = 0;  // all shards'
+  // Of entries_ and bytes_, by group; moved when an entry is put in and when it is out.
   struct Group {
     std::atomic<size_t> entries = 0;
     std::atomic<size_t> bytes = 0;

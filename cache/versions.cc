@@ -109,14 +109,14 @@ std::optional<std::vector<Stamp>> VersionTable::Capture(
   for (const CounterIndex counter : counters) {
     const uint64_t word = words_[counter].load();
     if ((word & kPendingMask) != 0) return std::nullopt;
-    stamps.push_back({counter, word});
+    stamps.emplace_back(counter, word);
   }
   return stamps;
 }
 
 bool VersionTable::Match(std::span<const Stamp> stamps) const {
   for (const Stamp& stamp : stamps) {
-    if (words_[stamp.counter].load() != stamp.word) return false;
+    if (words_[stamp.counter].load() != stamp.word()) return false;
   }
   return true;
 }

@@ -42,10 +42,19 @@ struct DatabaseId {
 // A place in the array.
 using CounterIndex = uint32_t;
 
+// 12 bytes rather than 16: every entry of the store has some.
 struct Stamp {
-  CounterIndex counter;
-  uint64_t word;
+  Stamp(CounterIndex at, uint64_t word)
+      : counter(at),
+        low_half(static_cast<uint32_t>(word)),
+        high_half(static_cast<uint32_t>(word >> 32)) {}
+
+  uint64_t word() const { return uint64_t{high_half} << 32 | low_half; }
   bool operator==(const Stamp&) const = default;
+
+  CounterIndex counter;
+  uint32_t low_half;
+  uint32_t high_half;
 };
 
 class VersionTable {

@@ -286,7 +286,7 @@ class Session {
   };
   // In mode verify: what the cache would have answered to the request that a fill is copied of.
   struct Verified {
-    std::shared_ptr<const cache::Entry> entry;
+    cache::EntryRef entry;
     std::string text;  // with its literals, which the record's may not have
     size_t parameters = 0;
     uint64_t parameters_hash = 0;
@@ -373,7 +373,7 @@ class Session {
   bool TryCache(TimePoint now);
   void NoteBypass(std::string_view reason, CallCounts* counts);
   CachePolicy Policy();
-  void SendHit(const std::shared_ptr<const cache::Entry>& entry);
+  void SendHit(const cache::EntryRef& entry);
   void MakeKey();
   void DropFill();
   void Finish();  // the request has been answered or sent
@@ -447,8 +447,7 @@ class Session {
   void EndFill(Batch& batch, TimePoint now);
 
   // --- session_verify.cc: modes observe and verify ---
-  void WouldHit(const std::shared_ptr<const cache::Entry>& entry, const CachePolicy& policy,
-                TimePoint now);
+  void WouldHit(const cache::EntryRef& entry, const CachePolicy& policy, TimePoint now);
   void EndVerify(Batch& batch, TimePoint now);
   void NoteMismatch(const Batch& batch, const cache::Entry& server, Verdict verdict, TimePoint now);
   void SkipVerify(std::unique_ptr<Verified>& verified);

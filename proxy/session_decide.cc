@@ -566,19 +566,19 @@ bool Session::TryCache(TimePoint now) {
   MakeKey();
   cache::LookupOutcome outcome = cache::LookupOutcome::kAbsent;
   const auto entry = shared_.store->Lookup(decision().key, now, policy.read, &outcome);
-  const bool whole = entry && !(entry->row_description.empty() &&
+  const bool whole = entry && !(entry->row_description().empty() &&
                                 (decision().describes_portal || !decision().statement));
-  if (whole && !ledger_.HasWritten(entry->stamps)) {
+  if (whole && !ledger_.HasWritten(entry->stamps())) {
     ++counts.calls;
     if (policy.mode != CacheMode::kOn) {
       WouldHit(entry, policy, now);
       return false;
     }
     ++shared_.statistics->hits;
-    ++shared_.statistics->hits_by_class[entry->group];
-    shared_.statistics->server_time_saved += entry->server_time;
+    ++shared_.statistics->hits_by_class[entry->group()];
+    shared_.statistics->server_time_saved += entry->server_time();
     ++counts.hits;
-    counts.server_time_saved += entry->server_time;
+    counts.server_time_saved += entry->server_time();
     SetLast("hit", false);
     SendHit(entry);
     Finish();
@@ -604,9 +604,8 @@ bool Session::TryCache(TimePoint now) {
           break;
       }
     }
-    fill_ = std::make_unique<cache::Fill>(decision().key, *std::move(stamps), now,
-                                          policy.max_entry_bytes, policy.read,
-                                          static_cast<uint8_t>(policy.cache_class));
+    fill_ = std::make_unique<cache::Fill>(decision().key, *stamps, now, policy.max_entry_bytes,
+                                          policy.read, static_cast<uint8_t>(policy.cache_class));
   }
   ++shared_.statistics->misses;
   ++counts.calls;
@@ -621,7 +620,7 @@ bool Session::TryCache(TimePoint now) {
   return false;
 }
 
-void Session::SendHit(const std::shared_ptr<const cache::Entry>& entry) {
+void Session::SendHit(const cache::EntryRef& entry) {
   hit_in_transaction_ |= in_transaction();
   const bool extended = request().kind == Request::Kind::kExtended;
   if (extended) {
@@ -635,11 +634,8 @@ void Session::SendHit(const std::shared_ptr<const cache::Entry>& entry) {
   } else {
     unnamed_.reset();
   }
-  if (!extended || decision().describes_portal) {
-    client_out.AppendShared(entry, entry->row_description);
-  }
-  client_out.AppendShared(entry, entry->rows);
-  client_out.AppendShared(entry, entry->command_complete);
+  const bool describes = !extended || decision().describes_portal;
+  client_out.AppendShared(entry, describes ? entry->messages() : entry->rows_and_complete());
   SendReady();
 }
 

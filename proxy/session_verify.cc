@@ -2,6 +2,7 @@
 // the server's answer is copied as for a fill, but compared instead of stored: an entry goes on
 // ageing as it would if it were served.
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -38,13 +39,12 @@ void Session::Identify() {
 }
 
 // The request goes to the server, though the cache has an answer.
-void Session::WouldHit(const std::shared_ptr<const cache::Entry>& entry, const CachePolicy& policy,
-                       TimePoint now) {
+void Session::WouldHit(const cache::EntryRef& entry, const CachePolicy& policy, TimePoint now) {
   CallCounts& counts = decision().records[0]->counts;
   ++shared_.statistics->observed_hits;
   ++counts.observed_hits;
-  shared_.statistics->observed_server_time += entry->server_time;
-  counts.observed_server_time += entry->server_time;
+  shared_.statistics->observed_server_time += entry->server_time();
+  counts.observed_server_time += entry->server_time();
   if (policy.mode == CacheMode::kObserve) return SetLast("observe: hit", false);
 
   SetLast("verify: skipped", false);
@@ -52,7 +52,7 @@ void Session::WouldHit(const std::shared_ptr<const cache::Entry>& entry, const C
   auto stamps = shared_.versions->Capture(decision().plan.read_counters);
   // At level `ttl` an entry may be older than a write that has passed through: it would differ
   // rightly.
-  if (!stamps || *stamps != entry->stamps) {
+  if (!stamps || !std::ranges::equal(*stamps, entry->stamps())) {
     ++shared_.statistics->verify_skipped;
     return;
   }
@@ -65,8 +65,7 @@ void Session::WouldHit(const std::shared_ptr<const cache::Entry>& entry, const C
     verified_->parameters_hash =
         Hash64(value.value_or(std::string_view()), verified_->parameters_hash + value.has_value());
   }
-  fill_ = std::make_unique<cache::Fill>(decision().key, *std::move(stamps), now,
-                                        policy.max_entry_bytes);
+  fill_ = std::make_unique<cache::Fill>(decision().key, *stamps, now, policy.max_entry_bytes);
 }
 
 void Session::SkipVerify(std::unique_ptr<Verified>& verified) {
@@ -80,7 +79,7 @@ void Session::SkipVerify(std::unique_ptr<Verified>& verified) {
 void Session::EndVerify(Batch& batch, TimePoint now) {
   const cache::Entry& cached = *batch.verified->entry;
   const auto server = batch.fill->Finish(now);
-  if (server == nullptr || !shared_.versions->Match(cached.stamps)) {
+  if (server == nullptr || !shared_.versions->Match(cached.stamps())) {
     return SkipVerify(batch.verified);
   }
   const Verdict verdict = Compare(cached, *server, batch.record->info().statements[0].ordered);
@@ -102,18 +101,18 @@ void Session::NoteMismatch(const Batch& batch, const cache::Entry& server, Verdi
   Mismatch mismatch;
   mismatch.verdict = verdict;
   mismatch.at = now;
-  mismatch.age = server.filled_at - verified.entry->filled_at;
+  mismatch.age = server.filled_at() - verified.entry->filled_at();
   mismatch.database = database_->name();
   mismatch.user = user == nullptr ? "" : *user;
   mismatch.role = names_known_ ? user_of_names_ : "";
   mismatch.environment =
       Hex(Hash64({reinterpret_cast<const char*>(session_key_.data()), session_key_.size()}));
-  mismatch.key = Hex(verified.entry->key);
+  mismatch.key = Hex(verified.entry->key());
   mismatch.query = batch.record->text();
   mismatch.parameters = verified.parameters;
   mismatch.parameters_hash = Hex(verified.parameters_hash);
-  mismatch.cached_rows = verified.entry->row_count;
-  mismatch.server_rows = server.row_count;
+  mismatch.cached_rows = verified.entry->row_count();
+  mismatch.server_rows = server.row_count();
   const Mismatch& noted = shared_.mismatches->Add(std::move(mismatch));
   log::error(
       "the cache would have answered otherwise than the server difference={} database={} user={} "

@@ -12,8 +12,8 @@ namespace {
 // The whole DataRow messages of `rows`, sorted. A store's entry holds nothing but whole messages.
 std::vector<std::string_view> SortedRows(const cache::Entry& entry) {
   std::vector<std::string_view> rows;
-  rows.reserve(entry.row_count);
-  for (std::string_view rest = entry.rows; !rest.empty();) {
+  rows.reserve(entry.row_count());
+  for (std::string_view rest = entry.rows(); !rest.empty();) {
     const size_t bytes = 1 + size_t{LoadBig32(rest.data() + 1)};
     rows.push_back(rest.substr(0, bytes));
     rest.remove_prefix(bytes);
@@ -41,18 +41,18 @@ std::string_view VerdictName(Verdict verdict) {
 }
 
 Verdict Compare(const cache::Entry& cached, const cache::Entry& server, bool ordered) {
-  if (!cached.row_description.empty() && !server.row_description.empty() &&
-      cached.row_description != server.row_description) {
+  if (!cached.row_description().empty() && !server.row_description().empty() &&
+      cached.row_description() != server.row_description()) {
     return Verdict::kDescription;
   }
-  if (cached.rows != server.rows) {
+  if (cached.rows() != server.rows()) {
     // Bytes of messages that say how long they are: of other sizes they cannot be the same.
-    if (cached.rows.size() != server.rows.size() || SortedRows(cached) != SortedRows(server)) {
+    if (cached.rows().size() != server.rows().size() || SortedRows(cached) != SortedRows(server)) {
       return Verdict::kRows;
     }
     if (ordered) return Verdict::kOrder;
   }
-  return cached.command_complete == server.command_complete ? Verdict::kMatch : Verdict::kTag;
+  return cached.command_complete() == server.command_complete() ? Verdict::kMatch : Verdict::kTag;
 }
 
 const Mismatch& MismatchLog::Add(Mismatch mismatch) {

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "cache/store.h"
+#include "cache/entry.h"
 
 namespace pgsidecar::proxy {
 

@@ -6,6 +6,8 @@
 
 #include <random>
 
+#include "tests/unit/base/shared_text.h"
+
 namespace pgsidecar {
 namespace {
 
@@ -36,8 +38,8 @@ TEST(OutboxTest, KeepsOrderThroughRandomOperations) {
         reference += text;
         break;
       case 1: {
-        const auto owner = std::make_shared<const std::string>(text);
-        out.AppendShared(owner, *owner);
+        const auto owner = MakeShared(text);
+        out.AppendShared(owner, owner->text);
         reference += text;
         break;
       }
@@ -63,9 +65,9 @@ TEST(OutboxTest, KeepsOrderThroughRandomOperations) {
 
 TEST(OutboxTest, PeekFillsWhatThereIsRoomFor) {
   Outbox out;
-  const auto owner = std::make_shared<const std::string>(Outbox::kShareBytes, 's');
+  const auto owner = MakeShared(std::string(Outbox::kShareBytes, 's'));
   out.Append("ab");
-  out.AppendShared(owner, *owner);
+  out.AppendShared(owner, owner->text);
   out.Append("cd");
   out.Consume(1);
   std::string_view one[1];
@@ -78,14 +80,14 @@ TEST(OutboxTest, PeekFillsWhatThereIsRoomFor) {
 
 TEST(OutboxTest, KeepsSharedBytesAliveUntilTheyAreConsumed) {
   Outbox out;
-  auto owner = std::make_shared<const std::string>(Outbox::kShareBytes, 's');
-  const std::weak_ptr<const std::string> watch = owner;
-  out.AppendShared(owner, *owner);
+  bool gone = false;
+  auto owner = MakeShared(std::string(Outbox::kShareBytes, 's'), &gone);
+  out.AppendShared(owner, owner->text);
   out.Append("tail");
   owner.reset();
-  EXPECT_FALSE(watch.expired());
+  EXPECT_FALSE(gone);
   out.Consume(Outbox::kShareBytes);
-  EXPECT_TRUE(watch.expired());
+  EXPECT_TRUE(gone);
   EXPECT_EQ(Whole(out), "tail");
   out.Clear();
   EXPECT_TRUE(out.empty());

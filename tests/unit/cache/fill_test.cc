@@ -2,7 +2,9 @@
 
 #include "cache/fill.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include "base/bytes.h"
 
@@ -58,14 +60,14 @@ TEST(FillTest, KeepsTheServersBytes) {
   const auto entry = fill.Finish(kDone);
   ASSERT_TRUE(entry);
   EXPECT_EQ(fill.outcome(), FillOutcome::kComplete);
-  EXPECT_EQ(entry->key, Sha256("key"));
-  EXPECT_EQ(entry->row_description, kColumns);
-  EXPECT_EQ(entry->rows, kRow + kOtherRow);
-  EXPECT_EQ(entry->command_complete, Complete("SELECT 2"));
-  EXPECT_EQ(entry->row_count, 2u);
-  EXPECT_EQ(entry->stamps, (std::vector<Stamp>{{1, 2}, {3, 4}}));
-  EXPECT_EQ(entry->filled_at, kSent);
-  EXPECT_EQ(entry->server_time, milliseconds(30));
+  EXPECT_EQ(entry->key(), Sha256("key"));
+  EXPECT_EQ(entry->row_description(), kColumns);
+  EXPECT_EQ(entry->rows(), kRow + kOtherRow);
+  EXPECT_EQ(entry->command_complete(), Complete("SELECT 2"));
+  EXPECT_EQ(entry->row_count(), 2u);
+  EXPECT_THAT(entry->stamps(), testing::ElementsAre(Stamp(1, 2), Stamp(3, 4)));
+  EXPECT_EQ(entry->filled_at(), kSent);
+  EXPECT_EQ(entry->server_time(), milliseconds(30));
 }
 
 TEST(FillTest, NoRows) {
@@ -79,8 +81,8 @@ TEST(FillTest, ExtendedProtocol) {
               Message('3', "")});
   const auto entry = fill.Finish(kDone);
   ASSERT_TRUE(entry);
-  EXPECT_EQ(entry->row_description, kColumns);
-  EXPECT_EQ(entry->rows, kRow);
+  EXPECT_EQ(entry->row_description(), kColumns);
+  EXPECT_EQ(entry->rows(), kRow);
 }
 
 TEST(FillTest, StatementsDescriptionIsNotThePortals) {
@@ -89,10 +91,10 @@ TEST(FillTest, StatementsDescriptionIsNotThePortals) {
   Fill fill = MakeFill();
   Feed(fill,
        {Message('1', ""), parameters, statements, Message('2', ""), kRow, Complete("SELECT 1")});
-  EXPECT_EQ(fill.Finish(kDone)->row_description, "");
+  EXPECT_EQ(fill.Finish(kDone)->row_description(), "");
   Fill both = MakeFill();
   Feed(both, {parameters, statements, Message('2', ""), kColumns, kRow, Complete("SELECT 1")}, 1);
-  EXPECT_EQ(both.Finish(kDone)->row_description, kColumns);
+  EXPECT_EQ(both.Finish(kDone)->row_description(), kColumns);
   EXPECT_EQ(OutcomeOf({parameters, Message('n', ""), kColumns, Complete("SELECT 0")}),
             FillOutcome::kComplete);
 }
@@ -105,8 +107,7 @@ TEST(FillTest, PiecesOfEverySize) {
     Feed(fill, reply, piece_bytes);
     const auto entry = fill.Finish(kDone);
     ASSERT_TRUE(entry) << piece_bytes;
-    EXPECT_EQ(entry->row_description + entry->rows + entry->command_complete,
-              kColumns + kRow + kOtherRow + Complete("SELECT 2"));
+    EXPECT_EQ(entry->messages(), kColumns + kRow + kOtherRow + Complete("SELECT 2"));
   }
 }
 
@@ -119,7 +120,7 @@ TEST(FillTest, EverySplitOfAMessageInTwo) {
     Feed(fill, {Complete("SELECT 1")});
     const auto entry = fill.Finish(kDone);
     ASSERT_TRUE(entry) << split;
-    EXPECT_EQ(entry->rows, kRow);
+    EXPECT_EQ(entry->rows(), kRow);
   }
 }
 
@@ -212,9 +213,9 @@ TEST(FillTest, FinishedIsOver) {
   Feed(fill, {kRow});
   fill.Abandon(FillOutcome::kAbandonedByReply);
   EXPECT_EQ(fill.Finish(kDone), nullptr);
-  EXPECT_EQ(entry->rows, "");
-  EXPECT_EQ(entry->row_description, kColumns);
-  EXPECT_EQ(fill.key(), entry->key);
+  EXPECT_EQ(entry->rows(), "");
+  EXPECT_EQ(entry->row_description(), kColumns);
+  EXPECT_EQ(fill.key(), entry->key());
 }
 
 // Pieces that do not add up to their messages: what was kept cannot be trusted.
@@ -247,13 +248,43 @@ TEST(FillTest, DoublingIsGivenBack) {
   Feed(fill, reply);
   const auto entry = fill.Finish(kDone);
   ASSERT_TRUE(entry);
-  EXPECT_LE(entry->rows.capacity(), entry->rows.size() + entry->rows.size() / 8);
+  EXPECT_LE(malloc_usable_size(const_cast<Entry*>(entry.get())), entry->ChargeBytes());
+}
+
+// From one block to the next and the next, in small pieces and by messages that double it at once.
+TEST(FillTest, GrowsToAnySize) {
+  std::vector<std::string> reply = {kColumns};
+  std::string all = kColumns;
+  size_t rows = 0;
+  for (size_t bytes = 1; bytes < 400'000; bytes = bytes * 3 / 2 + 1, ++rows) {
+    reply.push_back(Message('D', std::string(bytes, static_cast<char>('a' + rows % 26))));
+    all += reply.back();
+  }
+  reply.push_back(Complete("SELECT " + std::to_string(rows)));
+  all += reply.back();
+  for (const size_t piece_bytes : {1000u, 70'000u, 1u << 20}) {
+    Fill fill = MakeFill(size_t{16} << 20);
+    Feed(fill, reply, piece_bytes);
+    const auto entry = fill.Finish(kDone);
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->messages(), all);
+    EXPECT_EQ(entry->rows_and_complete(), all.substr(kColumns.size()));
+    EXPECT_THAT(fill.stamps(), testing::ElementsAre(Stamp(1, 2), Stamp(3, 4)));
+  }
+}
+
+TEST(FillTest, TooManyStamps) {
+  const std::vector<Stamp> stamps(Entry::kMaxStamps + 1, Stamp(1, 2));
+  Fill fill(Sha256("key"), stamps, kSent, kPlenty);
+  Feed(fill, {kColumns, Complete("SELECT 0")});
+  EXPECT_EQ(fill.outcome(), FillOutcome::kAbandonedTooLarge);
+  EXPECT_EQ(fill.Finish(kDone), nullptr);
 }
 
 TEST(FillTest, ClockThatGoesBackSavesNothing) {
   Fill fill = MakeFill();
   Feed(fill, {kColumns, Complete("SELECT 0")});
-  EXPECT_EQ(fill.Finish(kSent - milliseconds(1))->server_time, Duration{0});
+  EXPECT_EQ(fill.Finish(kSent - milliseconds(1))->server_time(), Duration{0});
 }
 
 }  // namespace

@@ -1,31 +1,60 @@
-// Entries for the tests of the store.
+// Entries for tests.
 
 #ifndef PGSIDECAR_TESTS_UNIT_CACHE_MAKE_ENTRY_H_
 #define PGSIDECAR_TESTS_UNIT_CACHE_MAKE_ENTRY_H_
 
-#include <memory>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "cache/store.h"
+#include "cache/entry.h"
 
 namespace pgsidecar::cache {
 
 inline Digest KeyOf(uint64_t number) { return Sha256("key " + std::to_string(number)); }
 
-inline std::shared_ptr<Entry> MakeEntry(uint64_t number, size_t row_bytes = 100,
-                                        std::vector<Stamp> stamps = {}, TimePoint filled_at = {}) {
-  auto entry = std::make_shared<Entry>();
-  entry->key = KeyOf(number);
-  entry->row_description = "T";
-  entry->rows = std::string(row_bytes, 'D');
-  entry->command_complete = "C";
-  entry->row_count = number;
-  entry->stamps = std::move(stamps);
-  entry->filled_at = filled_at;
-  entry->keep = {.max_age = std::chrono::minutes(1)};
-  return entry;
+// What an entry is to be made of.
+struct EntrySpec {
+  Digest key{};
+  std::string row_description{};
+  std::string rows{};
+  std::string command_complete{};
+  uint64_t row_count = 0;
+  std::vector<Stamp> stamps{};
+  TimePoint filled_at{};
+  ReadPolicy keep = {.max_age = std::chrono::minutes(1)};
+  uint8_t group = 0;
+
+  EntryRef Build() const {
+    EntryBuilder builder(stamps);
+    for (const std::string* bytes : {&row_description, &rows, &command_complete}) {
+      if (builder.Reserve(bytes->size())) builder.Append(*bytes);
+    }
+    return builder.Build({.key = key,
+                          .description_bytes = row_description.size(),
+                          .rows_bytes = rows.size(),
+                          .row_count = row_count,
+                          .filled_at = filled_at,
+                          .keep = keep,
+                          .group = group});
+  }
+};
+
+inline EntrySpec SpecOf(uint64_t number, size_t row_bytes = 100, std::vector<Stamp> stamps = {},
+                        TimePoint filled_at = {}) {
+  return {.key = KeyOf(number),
+          .row_description = "T",
+          .rows = std::string(row_bytes, 'D'),
+          .command_complete = "C",
+          .row_count = number,
+          .stamps = std::move(stamps),
+          .filled_at = filled_at};
+}
+
+inline EntryRef MakeEntry(uint64_t number, size_t row_bytes = 100, std::vector<Stamp> stamps = {},
+                          TimePoint filled_at = {}) {
+  return SpecOf(number, row_bytes, std::move(stamps), filled_at).Build();
 }
 
 }  // namespace pgsidecar::cache

@@ -56,7 +56,7 @@ class ProtocolTest : public testing::Test {
     Relation& relation = relations_[index];
     const uint64_t known = relation.known;  // whatever was told before the query arrived
     const auto hit = store_.Lookup(KeyOf(index), TimePoint{}, kSession);
-    const uint64_t value = hit ? hit->row_count : Fill(index);
+    const uint64_t value = hit ? hit->row_count() : Fill(index);
     (hit ? hits_ : misses_).fetch_add(1);
     if (value < known) stale_.fetch_add(1);
     RaiseTo(relation.known, value);
@@ -69,9 +69,9 @@ class ProtocolTest : public testing::Test {
     const uint64_t value = relations_[index].committed;
     std::this_thread::yield();  // the rows are on their way
     if (stamps) {
-      auto entry = MakeEntry(index, 100, std::move(*stamps));
-      entry->row_count = value;
-      store_.Insert(std::move(entry));
+      EntrySpec entry = SpecOf(index, 100, std::move(*stamps));
+      entry.row_count = value;
+      store_.Insert(entry.Build());
     }
     return value;
   }
@@ -124,9 +124,9 @@ TEST_F(ProtocolTest, AFillThatAWriteOverlapsIsNeverServed) {
           break;
         case kStore:
           if (stamps) {
-            auto entry = MakeEntry(1, 1, *stamps);
-            entry->row_count = rows;
-            store.Insert(std::move(entry));
+            EntrySpec entry = SpecOf(1, 1, *stamps);
+            entry.row_count = rows;
+            store.Insert(entry.Build());
           }
           break;
         case kBegin:
@@ -141,7 +141,7 @@ TEST_F(ProtocolTest, AFillThatAWriteOverlapsIsNeverServed) {
       }
     }
     const auto hit = store.Lookup(KeyOf(1), TimePoint{}, kSession);
-    EXPECT_TRUE(!hit || hit->row_count == 1);
+    EXPECT_TRUE(!hit || hit->row_count() == 1);
   } while (std::next_permutation(order.begin(), order.end()));
 }
 

@@ -44,7 +44,7 @@ TEST(VersionsTest, EndAlwaysMoves) {
   std::set<uint64_t> seen;
   for (int i = 0; i < 1000; ++i) {
     const auto stamps = versions.Capture(counters);
-    EXPECT_TRUE(seen.insert(stamps->front().word).second);
+    EXPECT_TRUE(seen.insert(stamps->front().word()).second);
     versions.BeginWrite(3);
     versions.EndWrite(3);
     EXPECT_FALSE(versions.Match(*stamps));
@@ -198,7 +198,7 @@ TEST(VersionsTest, ManyThreadsLoseNoMove) {
   EXPECT_EQ(unnoticed, 0);
   const auto last = versions.Capture(counters);
   ASSERT_TRUE(last);
-  for (const Stamp& stamp : *last) EXPECT_EQ(stamp.word, uint64_t{kThreads * kRounds} << 20);
+  for (const Stamp& stamp : *last) EXPECT_EQ(stamp.word(), uint64_t{kThreads * kRounds} << 20);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/base/shared_text.h"
+
 namespace pgsidecar::net {
 namespace {
 
@@ -141,9 +143,9 @@ TEST_F(TlsStreamTest, OnlyABoundedPartIsEncryptedAhead) {
   ShakeHands(client, server, 1000);
   Drain(server.out);
   Outbox plain;
-  const auto shared = std::make_shared<std::string>(1'000'000, 's');
+  const auto shared = MakeShared(std::string(1'000'000, 's'));
   plain.Append("begin");
-  plain.AppendShared(shared, *shared);
+  plain.AppendShared(shared, shared->text);
   plain.Append("end");
   std::string received;
   while (!plain.empty()) {
@@ -154,7 +156,7 @@ TEST_F(TlsStreamTest, OnlyABoundedPartIsEncryptedAhead) {
     EXPECT_LE(server.out.bytes(), size_t{70'000});
     Carry(server, client, 5000, [&] { received += ReadAll(client); });
   }
-  EXPECT_EQ(received, "begin" + *shared + "end");
+  EXPECT_EQ(received, "begin" + shared->text + "end");
 }
 
 TEST_F(TlsStreamTest, WhatHasNotBeenReadIsKept) {

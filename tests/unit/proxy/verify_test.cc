@@ -3,12 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "pgwire/backend.h"
+#include "tests/unit/cache/make_entry.h"
 
 namespace pgsidecar::proxy {
 namespace {
 
-cache::Entry EntryOf(const std::vector<std::string>& rows, std::string_view description = "T") {
-  cache::Entry entry;
+cache::EntrySpec SpecOf(const std::vector<std::string>& rows, std::string_view description = "T") {
+  cache::EntrySpec entry;
   entry.row_description = description;
   for (const std::string& row : rows) {
     pgwire::DataRow message;
@@ -20,28 +21,32 @@ cache::Entry EntryOf(const std::vector<std::string>& rows, std::string_view desc
   return entry;
 }
 
+cache::EntryRef EntryOf(const std::vector<std::string>& rows, std::string_view description = "T") {
+  return SpecOf(rows, description).Build();
+}
+
 TEST(VerifyTest, ListsAndMultisets) {
-  const cache::Entry cached = EntryOf({"a", "b", "b", "cc"});
-  EXPECT_EQ(Compare(cached, EntryOf({"a", "b", "b", "cc"}), true), Verdict::kMatch);
-  EXPECT_EQ(Compare(cached, EntryOf({"cc", "b", "a", "b"}), false), Verdict::kMatch);
-  EXPECT_EQ(Compare(cached, EntryOf({"cc", "b", "a", "b"}), true), Verdict::kOrder);
-  EXPECT_EQ(Compare(cached, EntryOf({"a", "a", "b", "cc"}), false), Verdict::kRows);
-  EXPECT_EQ(Compare(cached, EntryOf({"a", "b", "cc"}), false), Verdict::kRows);
-  EXPECT_EQ(Compare(cached, EntryOf({"a", "b", "b", "cd"}), true), Verdict::kRows);
-  EXPECT_EQ(Compare(EntryOf({}), EntryOf({}), true), Verdict::kMatch);
-  EXPECT_EQ(Compare(EntryOf({}), EntryOf({""}), false), Verdict::kRows);
+  const cache::EntryRef cached = EntryOf({"a", "b", "b", "cc"});
+  EXPECT_EQ(Compare(*cached, *EntryOf({"a", "b", "b", "cc"}), true), Verdict::kMatch);
+  EXPECT_EQ(Compare(*cached, *EntryOf({"cc", "b", "a", "b"}), false), Verdict::kMatch);
+  EXPECT_EQ(Compare(*cached, *EntryOf({"cc", "b", "a", "b"}), true), Verdict::kOrder);
+  EXPECT_EQ(Compare(*cached, *EntryOf({"a", "a", "b", "cc"}), false), Verdict::kRows);
+  EXPECT_EQ(Compare(*cached, *EntryOf({"a", "b", "cc"}), false), Verdict::kRows);
+  EXPECT_EQ(Compare(*cached, *EntryOf({"a", "b", "b", "cd"}), true), Verdict::kRows);
+  EXPECT_EQ(Compare(*EntryOf({}), *EntryOf({}), true), Verdict::kMatch);
+  EXPECT_EQ(Compare(*EntryOf({}), *EntryOf({""}), false), Verdict::kRows);
 }
 
 TEST(VerifyTest, DescriptionIfBothHaveOne) {
-  EXPECT_EQ(Compare(EntryOf({"a"}, "T1"), EntryOf({"a"}, "T2"), false), Verdict::kDescription);
-  EXPECT_EQ(Compare(EntryOf({"a"}, "T1"), EntryOf({"a"}, ""), false), Verdict::kMatch);
-  EXPECT_EQ(Compare(EntryOf({"a"}, ""), EntryOf({"a"}, "T1"), false), Verdict::kMatch);
+  EXPECT_EQ(Compare(*EntryOf({"a"}, "T1"), *EntryOf({"a"}, "T2"), false), Verdict::kDescription);
+  EXPECT_EQ(Compare(*EntryOf({"a"}, "T1"), *EntryOf({"a"}, ""), false), Verdict::kMatch);
+  EXPECT_EQ(Compare(*EntryOf({"a"}, ""), *EntryOf({"a"}, "T1"), false), Verdict::kMatch);
 }
 
 TEST(VerifyTest, Tag) {
-  cache::Entry other = EntryOf({"a"});
+  cache::EntrySpec other = SpecOf({"a"});
   other.command_complete = "FETCH 1";
-  EXPECT_EQ(Compare(EntryOf({"a"}), other, false), Verdict::kTag);
+  EXPECT_EQ(Compare(*EntryOf({"a"}), *other.Build(), false), Verdict::kTag);
 }
 
 TEST(MismatchLogTest, Bounded) {

@@ -20,7 +20,7 @@ constexpr CounterIndex kCounters = 8;
 
 uint64_t Word(const VersionTable& versions, CounterIndex counter) {
   const auto stamps = versions.Capture(std::array{counter});
-  return stamps ? stamps->front().word : UINT64_MAX;
+  return stamps ? stamps->front().word() : UINT64_MAX;
 }
 bool Pending(const VersionTable& versions, CounterIndex counter) {
   return Word(versions, counter) == UINT64_MAX;
