@@ -43,9 +43,9 @@ Entry::Entry(const EntryFields& fields, size_t stamp_count, size_t complete_byte
       server_time_us_(Saturated(fields.server_time.count())),
       description_bytes_(static_cast<uint32_t>(fields.description_bytes)),
       rows_bytes_(static_cast<uint32_t>(fields.rows_bytes)),
-      complete_bytes_(static_cast<uint32_t>(complete_bytes)),
       stamp_count_(static_cast<uint16_t>(stamp_count)),
       flags_(static_cast<uint8_t>(fields.group | (fields.keep.check_stamps ? kChecksStamps : 0))),
+      complete_bytes_(static_cast<uint8_t>(complete_bytes)),
       filled_at_(fields.filled_at),
       key_(fields.key) {
   assert(fields.group < kGroups);
@@ -121,6 +121,7 @@ EntryRef EntryBuilder::Build(const EntryFields& fields) {
   const size_t announced = fields.description_bytes + fields.rows_bytes;
   assert(announced <= messages().size() && messages().size() <= Entry::kMaxMessageBytes);
   const size_t complete_bytes = messages().size() - announced;
+  assert(complete_bytes <= Entry::kMaxCompleteBytes);
   if (BlockBytes(used_) < BlockBytes(capacity_)) {
     if (used_ > kCopyBytes) {
       if (!Resize(used_)) return nullptr;

@@ -49,6 +49,7 @@ class Entry {
   // Of one entry: the messages' bytes together, and the stamps.
   static constexpr size_t kMaxMessageBytes = UINT32_MAX;
   static constexpr size_t kMaxStamps = UINT16_MAX;
+  static constexpr size_t kMaxCompleteBytes = UINT8_MAX;  // of the CommandComplete
 
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
@@ -83,8 +84,9 @@ class Entry {
 
  private:
   friend class EntryBuilder;
-  friend class S3Fifo;
+  friend class GdFifo;
   static constexpr uint8_t kChecksStamps = 0x80;
+  static constexpr unsigned kDueBits = 22;
 
   Entry(const EntryFields& fields, size_t stamp_count, size_t complete_bytes);
   ~Entry() = default;
@@ -102,13 +104,15 @@ class Entry {
   uint32_t server_time_us_;
   uint32_t description_bytes_;
   uint32_t rows_bytes_;
-  uint32_t complete_bytes_;
+  // The shard's word (see gd_fifo.h): it is written while others read what is around it.
+  mutable uint32_t due_ : kDueBits = 0;
+  mutable uint32_t class_ : 5 = 0;
+  mutable uint32_t uses_ : 3 = 0;   // how often it was asked for, the longer ago the less
+  mutable uint32_t asked_ : 2 = 0;  // since it came into its queue
   RefCount references_;
   uint16_t stamp_count_;
   uint8_t flags_;  // the group, and kChecksStamps
-  // A byte of their own: they are written while others read what is above.
-  mutable uint8_t asked_ : 4 = 0;  // since it came into its queue
-  mutable uint8_t in_main_ : 4 = 0;
+  uint8_t complete_bytes_;
   TimePoint filled_at_;
   Digest key_;
 };
@@ -140,7 +144,8 @@ class EntryBuilder {
   void DropMessages();
 
   // The entry, in a block of its size; nullptr if there is no memory for that. The builder is empty
-  // afterwards, and of no use. REQUIRES: `fields` tell of no more bytes than were appended.
+  // afterwards, and of no use. REQUIRES: `fields` tell of no more bytes than were appended, and of
+  // all but Entry::kMaxCompleteBytes of them.
   EntryRef Build(const EntryFields& fields);
 
  private:

@@ -1,4 +1,4 @@
-// Shards, each with a mutex and S3-FIFO queues, under one budget of bytes and entries.
+// Shards, each with a mutex and queues, under one budget of bytes and entries.
 //
 // The budget is global: two atomic counters that every insertion reserves from before it puts its
 // entry in, evicting until the reservation fits. So a small budget is as usable as a large one,
@@ -17,11 +17,10 @@
 #include <bit>
 #include <cassert>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include "base/bytes.h"
-#include "cache/s3_fifo.h"
+#include "cache/gd_fifo.h"
 
 namespace pgsidecar::cache {
 namespace {
@@ -36,14 +35,6 @@ bool IsFresh(const Entry& entry, TimePoint now, Duration max_age) {
   return age >= -kClockSkew && std::max(age, Duration{0}) < max_age;
 }
 
-// How many entries to prepare a shard for: its share of all that are allowed, unless small ones of
-// this size fill the bytes earlier.
-size_t PlacesOfShard(const StoreOptions& options) {
-  constexpr size_t kSmallEntryBytes = 512;
-  const size_t entries = std::min(options.max_entries, options.max_bytes / kSmallEntryBytes);
-  return entries / options.shards + 1;
-}
-
 }  // namespace
 
 struct alignas(64) Store::Shard {
@@ -52,15 +43,13 @@ struct alignas(64) Store::Shard {
   mutable std::mutex mutex;
   // The rest is guarded by `mutex`.
   uint64_t hits = 0;
-  std::optional<S3Fifo> queues;
+  GdFifo queues;
   size_t index_bytes = 0;  // as far as they are counted in the store's
   StoreStats stats;        // of what else is counted; entries and bytes are the queues' to say
 };
 
 // What the shards take from the start, and never give back.
-size_t Store::FixedBytes(const StoreOptions& options) {
-  return options.shards * (sizeof(Shard) + PlacesOfShard(options) * S3Fifo::kPlaceBytes);
-}
+size_t Store::FixedBytes(const StoreOptions& options) { return options.shards * sizeof(Shard); }
 
 Store::Store(const StoreOptions& options, const VersionTable* versions)
     : fixed_bytes_(FixedBytes(options)),
@@ -70,7 +59,6 @@ Store::Store(const StoreOptions& options, const VersionTable* versions)
       versions_(versions),
       shards_(new Shard[options.shards]) {
   assert(std::has_single_bit(options.shards));
-  for (unsigned i = 0; i < shard_count_; ++i) shards_[i].queues.emplace(PlacesOfShard(options));
 }
 
 Store::~Store() = default;
@@ -90,7 +78,7 @@ EntryRef Store::Lookup(const Digest& key, TimePoint now, const ReadPolicy& polic
   {
     const std::lock_guard lock(shard.mutex);
     // While the mutex is held the shard's own reference cannot go.
-    entry = EntryRef(shard.queues->Touch(key));
+    entry = EntryRef(shard.queues.Touch(key));
     if (!entry) {
       ++shard.stats.misses;
       say(LookupOutcome::kAbsent);
@@ -108,7 +96,7 @@ EntryRef Store::Lookup(const Digest& key, TimePoint now, const ReadPolicy& polic
   const std::lock_guard lock(shard.mutex);
   --shard.hits;
   ++(is_fresh ? shard.stats.stale : shard.stats.expired);
-  if (shard.queues->Drop(*entry, /*refill=*/true)) Release(*entry);
+  if (shard.queues.Drop(*entry)) Release(*entry);
   CountTables(shard);
   return nullptr;
 }
@@ -116,7 +104,7 @@ EntryRef Store::Lookup(const Digest& key, TimePoint now, const ReadPolicy& polic
 void Store::Drop(const Entry& entry) {
   Shard& shard = ShardOf(entry.key());
   const std::lock_guard lock(shard.mutex);
-  if (shard.queues->Drop(entry, /*refill=*/false)) Release(entry);
+  if (shard.queues.Drop(entry)) Release(entry);
   CountTables(shard);
 }
 
@@ -133,20 +121,23 @@ bool Store::Insert(EntryRef entry) {
   if (!Reserve(*entry, charge, shard)) return false;
 
   EntryRef replaced;  // freed after the mutex is
+  bool has_grown = false;
   {
     const std::lock_guard lock(shard.mutex);
-    const Entry* const present = shard.queues->Find(entry->key());
+    const Entry* const present = shard.queues.Find(entry->key());
     if (present != nullptr && present->filled_at() > entry->filled_at() &&
         versions_->Match(present->stamps())) {
       Release(*entry);
       return false;
     }
-    replaced = shard.queues->Put(std::move(entry));
+    replaced = shard.queues.Put(std::move(entry));
     if (replaced) Release(*replaced);
+    const size_t index_bytes = shard.index_bytes;
     CountTables(shard);
+    has_grown = shard.index_bytes > index_bytes;
     ++shard.stats.stored;
   }
-  if (IsFull()) MakeRoom(shard);
+  if (has_grown) MakeRoom(shard);
   return true;
 }
 
@@ -187,11 +178,11 @@ bool Store::MakeRoom(Shard& shard) {
 bool Store::EvictFrom(Shard& shard, bool only_above_share) {
   EntryRef evicted;  // freed after the mutex is
   const std::lock_guard lock(shard.mutex);
-  if (only_above_share && shard.queues->bytes() <= max_bytes_ / shard_count_ &&
-      shard.queues->size() <= max_entries_ / shard_count_) {
+  if (only_above_share && shard.queues.bytes() <= max_bytes_ / shard_count_ &&
+      shard.queues.size() <= max_entries_ / shard_count_) {
     return false;
   }
-  evicted = shard.queues->Evict();
+  evicted = shard.queues.Evict();
   if (!evicted) return false;
   Release(*evicted);
   CountTables(shard);
@@ -209,25 +200,27 @@ void Store::Release(const Entry& entry) {
 }
 
 void Store::CountTables(Shard& shard) {
-  const size_t bytes = shard.queues->index_bytes();
+  const size_t bytes = shard.queues.index_bytes();
   if (bytes == shard.index_bytes) return;
   index_bytes_.fetch_add(bytes - shard.index_bytes, std::memory_order_relaxed);  // modulo 2^64
   shard.index_bytes = bytes;
 }
 
-size_t Store::Sweep(TimePoint now) {
-  const unsigned turn = next_sweep_.fetch_add(1, std::memory_order_relaxed);
-  Shard& shard = shards_[turn & (shard_count_ - 1)];
-  // The shard is looked at in pieces, so that nobody waits for long. What moves meanwhile, from a
-  // piece that is still to come to one that is over, waits for the next time.
+size_t Store::Sweep(TimePoint now, size_t places) {
+  const std::lock_guard sweeping(sweep_mutex_);
+  Shard& shard = shards_[swept_shard_];
+  // In pieces, so that nobody waits for the shard for long. What moves meanwhile, from a piece that
+  // is still to come to one that is over, waits for the next time.
   constexpr size_t kSlotsATime = 512;
   std::vector<EntryRef> dead;
-  for (size_t slot = 0;;) {
+  while (places > 0) {
     const size_t before = dead.size();
+    const size_t slots = std::min(kSlotsATime, places);
     {
       const std::lock_guard lock(shard.mutex);
-      slot = shard.queues->Copy(slot, kSlotsATime, dead);
+      swept_slot_ = shard.queues.Copy(swept_slot_, slots, dead);
     }
+    places -= slots;
     dead.erase(std::remove_if(dead.begin() + static_cast<std::ptrdiff_t>(before), dead.end(),
                               [&](const EntryRef& entry) {
                                 const ReadPolicy keep = entry->keep();
@@ -235,12 +228,14 @@ size_t Store::Sweep(TimePoint now) {
                                        (!keep.check_stamps || versions_->Match(entry->stamps()));
                               }),
                dead.end());
-    if (slot == 0) break;
+    if (swept_slot_ != 0) continue;
+    swept_shard_ = (swept_shard_ + 1) & (shard_count_ - 1);
+    break;
   }
   size_t swept = 0;
   for (const EntryRef& entry : dead) {
     const std::lock_guard lock(shard.mutex);
-    if (!shard.queues->Drop(*entry, /*refill=*/false)) continue;
+    if (!shard.queues.Drop(*entry)) continue;
     Release(*entry);
     CountTables(shard);
     ++shard.stats.swept;
@@ -256,7 +251,7 @@ size_t Store::Clear() {
     std::vector<EntryRef> entries;
     {
       const std::lock_guard lock(shard.mutex);
-      entries = shard.queues->Clear();
+      entries = shard.queues.Clear();
       CountTables(shard);
     }
     for (const EntryRef& entry : entries) Release(*entry);
@@ -271,9 +266,9 @@ StoreStats Store::Stats() const {
   for (unsigned i = 0; i < shard_count_; ++i) {
     const Shard& shard = shards_[i];
     const std::lock_guard lock(shard.mutex);
-    sum.entries += shard.queues->size();
-    sum.bytes += shard.queues->bytes();
-    sum.table_bytes += shard.queues->index_bytes();
+    sum.entries += shard.queues.size();
+    sum.bytes += shard.queues.bytes();
+    sum.table_bytes += shard.queues.index_bytes();
     sum.hits += shard.hits;
     sum.misses += shard.stats.misses;
     sum.stale += shard.stats.stale;

@@ -3,8 +3,8 @@
 //
 // The bound is one for all shards and counts everything that the store takes: the entries' blocks
 // (Entry::ChargeBytes) and the tables that find them. When it is passed, entries are evicted by
-// S3-FIFO (see s3_fifo.h), a shard at a time, never the whole store under one lock. Entries are
-// handed out as EntryRef: an eviction never takes a result from a client that is being sent it.
+// what they save (see gd_fifo.h), a shard at a time, never the whole store under one lock. Entries
+// are handed out as EntryRef: an eviction never takes a result from a client that is being sent it.
 
 #ifndef PGSIDECAR_CACHE_STORE_H_
 #define PGSIDECAR_CACHE_STORE_H_
@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -78,9 +79,12 @@ class Store {
   // Returns whether it was stored. REQUIRES: it was in no store before.
   bool Insert(EntryRef entry);
 
-  // Looks at one shard (the next at each call) and drops what its filler would not read any more:
-  // too old, or stale. Returns how many.
-  size_t Sweep(TimePoint now);
+  // Goes on through the store where the last call has stopped, by up to `places` of the tables and
+  // not beyond the end of a shard's, and drops what its filler would not read any more: too old, or
+  // stale. Returns how many.
+  size_t Sweep(TimePoint now, size_t places = SIZE_MAX);
+  // How many places there are to be swept.
+  size_t places() const { return index_bytes_.load(std::memory_order_relaxed) / sizeof(uint64_t); }
 
   // Drops everything; returns how many entries that was. A fill that is under way is stored all the
   // same: whoever must prevent that moves the databases' counters first.
@@ -121,7 +125,9 @@ class Store {
   };
   std::array<Group, kGroups> groups_;
   std::atomic<unsigned> next_eviction_ = 0;
-  std::atomic<unsigned> next_sweep_ = 0;
+  std::mutex sweep_mutex_;  // guards the next two
+  unsigned swept_shard_ = 0;
+  size_t swept_slot_ = 0;
   std::unique_ptr<Shard[]> shards_;
 };
 

@@ -312,11 +312,7 @@ void Hub::OnTick(TimePoint now) {
   NextLogin(now);
   FeedPools(now);
   TickConsole(now);
-  if (now >= next_sweep_) {
-    next_sweep_ = now + config_->sweep_interval;
-    store_.Sweep(now);
-    TrimDoors();
-  }
+  Sweep(now);
   std::vector<ClientId> ids;
   ids.reserve(sessions_.size());
   for (const auto& [id, session] : sessions_) ids.push_back(id);
@@ -328,6 +324,21 @@ void Hub::OnTick(TimePoint now) {
       if (speaks || session->has_actions()) Settle(session, now);
     }
   }
+}
+
+// A sixteenth of the cache in every sweep_interval, and of that a little at each tick: clients wait
+// meanwhile.
+void Hub::Sweep(TimePoint now) {
+  constexpr double kParts = 16;
+  constexpr size_t kFewestPlaces = 64, kMostPlaces = 4096;
+  const Duration since = now - swept_at_;
+  swept_at_ = now;
+  const double share =
+      static_cast<double>(since.count()) /
+      (kParts * static_cast<double>(std::max<int64_t>(config_->sweep_interval.count(), 1)));
+  const double places = std::min(share, 1.0) * static_cast<double>(store_.places());
+  store_.Sweep(now, std::clamp(static_cast<size_t>(places), kFewestPlaces, kMostPlaces));
+  TrimDoors();
 }
 
 // A server that has taken the connection and says nothing. A login that is relayed is the client's

@@ -295,6 +295,7 @@ class Hub {
   void OnWatched(Watch* watch, TimePoint now);
   void WakeForCatalog(const Database* database, TimePoint now);
   void EscalateAll(const Database* only);
+  void Sweep(TimePoint now);
   void EndOverdue(TimePoint now);
 
   // --- hub_pools.cc ---
@@ -355,7 +356,7 @@ class Hub {
   std::map<ClientId, ConsoleOutcome> console_answers_;  // that wait
   Shutdown shutdown_ = Shutdown::kNo;
   bool draining_ = false;
-  TimePoint next_sweep_{};
+  TimePoint swept_at_{};
 
   FlatQueue<ClientId> unsettled_;
   std::vector<Action> taken_;  // of the session that is being settled

@@ -25,6 +25,7 @@ struct EntrySpec {
   TimePoint filled_at{};
   ReadPolicy keep = {.max_age = std::chrono::minutes(1)};
   uint8_t group = 0;
+  Duration server_time{0};
 
   EntryRef Build() const {
     EntryBuilder builder(stamps);
@@ -36,6 +37,7 @@ struct EntrySpec {
                           .rows_bytes = rows.size(),
                           .row_count = row_count,
                           .filled_at = filled_at,
+                          .server_time = server_time,
                           .keep = keep,
                           .group = group});
   }
