@@ -29,6 +29,7 @@ import results  # noqa: E402
 import wire  # noqa: E402
 
 MODES = ("simple", "extended", "prepared")
+PLACES = ("loopback", "unix socket")
 IDLE_CLIENTS = 1000
 # (what, against what, in which protocols, the most that the ratio is meant to be)
 GOALS = (("hit", "redis", ("simple", "prepared"), 1.0), ("hit", "canned", ("simple", "prepared"), 1.25),
@@ -118,13 +119,16 @@ def measure_all(options):
                     for way, target in targets.items():
                         note(runs, (count, mode, way), target,
                              lambda: run_pgbench(target, mode, count, options.seconds, script.name))
-            hit = targets["hit"]
-            for where, host, of_redis in (
-                    ("loopback", "127.0.0.1", ()), ("unix socket", sockets, ("-s", redis.socket))):
+            canned = targets["canned"]
+            for where, hosts, of_redis in (
+                    ("loopback", {"hit": "127.0.0.1", "canned": "127.0.0.1"}, ()),
+                    ("unix socket", {"hit": sockets, "canned": canned.socket_directory},
+                     ("-s", redis.socket))):
                 note(latencies, (where, "redis"), redis,
                      lambda: redis_benchmark(redis, 1, gets // 2, of_redis))
-                note(latencies, (where, "hit"), hit,
-                     lambda: run_pgbench(hit, "prepared", 1, options.seconds, script.name, host))
+                for way, host in hosts.items():
+                    note(latencies, (where, way), targets[way], lambda: run_pgbench(
+                        targets[way], "prepared", 1, options.seconds, script.name, host))
     for target in (*targets.values(), redis):
         if target is not server:
             target.stop()
@@ -146,6 +150,9 @@ def goals(measured, options):
                 other = other[0] if other else measured["runs"][f"{count}//redis"]["us"]
                 yield results.goal(f"{count} clients, {mode}: CPU a query, {what} / {peer}", cost / other,
                                    at_most=at_most)
+    for where in PLACES:
+        hit, redis = (measured["latency"][f"{where}/{way}"]["latency_ms"] for way in ("hit", "redis"))
+        yield results.goal(f"one client, {where}: what it waits, hit / redis", hit / redis, at_most=1.1)
 
 
 def show(measured):
@@ -157,9 +164,10 @@ def show(measured):
         spread = f"{50 * run['spread']:.0f}%" if "spread" in run else ""
         print(f"{clients:<9}{mode:<10}{way:<11}{run['qps']:>10.0f}{run['latency_ms']:>12.3f}"
               f"{cost:>14}{spread:>7}{run['server_us']:>17.1f}")
-    for where in ("loopback", "unix socket"):
-        hit, redis = (measured["latency"][f"{where}/{way}"]["latency_ms"] for way in ("hit", "redis"))
-        print(f"one client, {where}: a hit takes {1000 * hit:.1f} us, Redis {1000 * redis:.1f} us")
+    for where in PLACES:
+        hit, canned, redis = (1000 * measured["latency"][f"{where}/{way}"]["latency_ms"]
+                              for way in ("hit", "canned", "redis"))
+        print(f"one client, {where}: a hit takes {hit:.1f} us, canned {canned:.1f} us, Redis {redis:.1f} us")
     memory = measured["memory"]
     print(f"{memory['clients']} idle clients: {memory['before_kb']} kB before, "
           f"{memory['after_kb']} kB with them, {memory['per_client_bytes']} bytes each\n")

@@ -182,16 +182,13 @@ BENCHMARK(FillOfAReply);
 
 // The key of a statement with one parameter.
 void KeyOfARequest(benchmark::State& state) {
-  const Digest environment = Sha256("environment");
   const std::array<uint32_t, 1> types = {23};
   const std::array<uint16_t, 1> formats = {1};
   const std::array<std::optional<std::string_view>, 1> values = {"\0\0\1\2"};
   const cache::KeyFields fields = {
       .flavor = cache::Flavor::kExtended,
       .database = {.cluster = 1, .oid = 16384},
-      .session_user = "application",
-      .current_role = "application",
-      .environment = {reinterpret_cast<const char*>(environment.data()), environment.size()},
+      .session = Sha256("session"),
       .sql = "SELECT a, b, name FROM accounts WHERE id = $1 ORDER BY a",
       .parameter_types = types,
       .parameter_formats = formats,

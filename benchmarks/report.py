@@ -72,10 +72,12 @@ def queries(measured):
     yield table(["clients, protocol", *(WAYS[way] for way in ways)],
                 [[f"{clients}, {mode}", *(cost(clients, mode, way) for way in ways)]
                  for clients, mode in kinds])
-    waits = ", ".join(f"{place} {1000 * measured['latency'][f'{place}/hit']['latency_ms']:.0f} us (Redis "
-                      f"{1000 * measured['latency'][f'{place}/redis']['latency_ms']:.0f})"
-                      for place in ("loopback", "unix socket"))
-    yield f"What a single client waits for a hit: {waits}."
+    waits = measured["latency"]
+    yield ("What a single client waits, in microseconds, as pgbench measures it (the canned server is what of "
+           "that is not the proxy's) and redis-benchmark:")
+    yield table(["", "hit", "canned", "Redis GET"], [
+        [place, *(f"{1000 * waits[f'{place}/{way}']['latency_ms']:.1f}" for way in ("hit", "canned", "redis"))]
+        for place in dict.fromkeys(name.split("/")[0] for name in waits)])
 
 
 def streams(measured):
@@ -121,8 +123,25 @@ def micro(measured):
         if run.get("run_type") != "aggregate" or run.get("aggregate_name") == "median"])
 
 
-def goals(benches):
+def micro_goals(measured):
+    runs = {run["name"].removesuffix("_median"): run for run in measured["benchmarks"]}
+
+    def lookup(threads):
+        return runs[f"StoreLookup/entries:1000000/process_time/real_time/threads:{threads}"]
+
+    yield results.goal("lookup among 1,000,000 entries", lookup(1)["real_time"], at_most=150, unit="ns")
+    yield results.goal("lookups of 8 threads / of one, on two processors",
+                       lookup(8)["items_per_second"] / lookup(1)["items_per_second"], at_least=1.7)
+    yield results.goal("an entry of 200 bytes: bytes beside its messages",
+                       runs["StoreOverhead/iterations:1"]["overhead_bytes"], at_most=160, unit="B")
+    yield results.goal("stripping the literals of 60 bytes", runs["StripLiterals/bytes:60"]["cpu_time"],
+                       at_most=200, unit="ns")
+    yield results.goal("a key", runs["KeyOfARequest"]["cpu_time"], at_most=400, unit="ns")
+
+
+def goals(benches, micro=None):
     every = [goal for measured in benches for goal in measured["goals"]]
+    every += micro_goals(micro) if micro else []
     missed = [goal for goal in every if not goal["met"]]
     yield "What was to be reached:"
     yield table(["goal", "bound", "figure", ""], [
@@ -143,7 +162,7 @@ def section():
                        ("micro", micro)):
         if name in found:
             parts += part(found[name])
-    parts += goals(benches)
+    parts += goals(benches, found.get("micro"))
     return "\n\n".join(parts)
 
 

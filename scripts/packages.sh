@@ -12,7 +12,7 @@ build_packages=(
 )
 # The server brings psql, pgbench and pg_dump; setpriv starts it as another user than root.
 run_packages=(postgresql util-linux)
-bench_packages=(python3 python3-psycopg libbenchmark-dev)
+bench_packages=(python3 python3-psycopg)
 orm_packages=("${bench_packages[@]}" python3-django python3-psycopg2 ruby-activerecord ruby-pg)
 # PostgreSQL's own suites are fetched as its source package, and a part of them compiled.
 conformance_packages=("${bench_packages[@]}" dpkg-dev gcc libc6-dev bzip2)

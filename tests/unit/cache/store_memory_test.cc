@@ -32,6 +32,9 @@ class StoreMemoryTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!KnowsWhatIsAllocated()) GTEST_SKIP() << "mallinfo2 says nothing here";
+    // What malloc keeps for the thread's next blocks counts as allocated: it is there before as well.
+    std::vector<EntryRef> warm_up;
+    for (uint64_t i = 0; i < 5000; ++i) warm_up.push_back(RandomEntry(i));
   }
 
   // A result as it comes from a server, mostly small, in pieces.
@@ -73,7 +76,7 @@ TEST_F(StoreMemoryTest, ChargesWhatIsTaken) {
   }
   const size_t full = AllocatedBytes();
   store.Clear();
-  EXPECT_LT(AllocatedBytes() - before, (full - before) / 10) << "the ghost is left";
+  EXPECT_LT(AllocatedBytes() - before, (full - before) / 10) << "the shards are left";
 }
 
 TEST_F(StoreMemoryTest, StaysWithinTheBound) {

@@ -214,14 +214,14 @@ TEST_F(ServerConnectionTest, ATransactionThatStaysOpenIsAFailure) {
 
 TEST_F(ServerConnectionTest, WhatComesUnasked) {
   LogIn();
-  server_.environment.emplace();
+  server_.environment = std::make_shared<const Environment>();
   std::string notice;
   EncodeWarning(notice, {"01000", "hello", "", ""});
   EXPECT_EQ(server_.OnBytes(notice), Event::kNone);
   EXPECT_EQ(server_.OnBytes(Encoded(ParameterStatus{"TimeZone", "UTC"})), Event::kNone);
-  EXPECT_TRUE(server_.environment.has_value());
+  EXPECT_NE(server_.environment, nullptr);
   EXPECT_EQ(server_.OnBytes(Encoded(ParameterStatus{"TimeZone", "PST"})), Event::kNone);
-  EXPECT_FALSE(server_.environment.has_value());
+  EXPECT_EQ(server_.environment, nullptr);
   std::string fatal;
   EncodeError(fatal, "FATAL", {"57P01", "terminating", "", ""});
   EXPECT_EQ(server_.OnBytes(fatal), Event::kFailed);
