@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/lock_soon.h"
 #include "cache/gd_fifo.h"
 
 namespace pgsidecar::cache {
@@ -34,37 +35,6 @@ bool IsFresh(const Entry& entry, TimePoint now, Duration max_age) {
   const Duration age = now - entry.filled_at();
   return age >= -kClockSkew && std::max(age, Duration{0}) < max_age;
 }
-
-}  // namespace
-
-namespace {
-
-// Within the mutex for some tens of nanoseconds: who finds it taken looks again before he sleeps,
-// which would cost both of them microseconds.
-class ShortLock {
- public:
-  explicit ShortLock(std::mutex& mutex) : mutex_(mutex) {
-    for (int i = 0; i < kLooks; ++i) {
-      if (mutex_.try_lock()) return;
-      for (int pause = 0; pause < kPauses; ++pause) Pause();
-    }
-    mutex_.lock();
-  }
-  ~ShortLock() { mutex_.unlock(); }
-  ShortLock(const ShortLock&) = delete;
-  ShortLock& operator=(const ShortLock&) = delete;
-
- private:
-  static constexpr int kLooks = 20;
-  static constexpr int kPauses = 8;
-  static void Pause() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-  }
-
-  std::mutex& mutex_;
-};
 
 }  // namespace
 
@@ -107,7 +77,8 @@ EntryRef Store::Lookup(const Digest& key, TimePoint now, const ReadPolicy& polic
   Shard& shard = ShardOf(key);
   EntryRef entry;
   {
-    const ShortLock lock(shard.mutex);
+    LockSoon(shard.mutex);
+    const std::lock_guard lock(shard.mutex, std::adopt_lock);
     // While the mutex is held the shard's own reference cannot go.
     entry = EntryRef(shard.queues.Touch(key));
     if (!entry) {

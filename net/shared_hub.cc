@@ -3,30 +3,9 @@
 #include <bitset>
 #include <utility>
 
+#include "base/lock_soon.h"
+
 namespace pgsidecar::net {
-namespace {
-
-// The lock is held for about a microsecond: asking a few times more costs less than to sleep.
-constexpr int kAttempts = 100;
-
-void Pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-void LockSoon(std::mutex& mutex) {
-  for (int i = 0; i < kAttempts; ++i) {
-    if (mutex.try_lock()) return;
-    Pause();
-  }
-  mutex.lock();
-}
-
-}  // namespace
-
 SharedHub::SharedHub(const proxy::Config* config, proxy::Hub::Random random,
                      proxy::WorkerId workers)
     : hub_(config, std::move(random), workers) {}
