@@ -106,7 +106,8 @@ EntryRef Fill::Finish(TimePoint now) {
   if (outcome_ != FillOutcome::kOpen) return nullptr;
   const std::string_view complete = builder_.messages().substr(
       std::min(fields_.description_bytes + fields_.rows_bytes, builder_.messages().size()));
-  if (missing_bytes_ != 0 || SelectedRows(complete) != fields_.row_count) {
+  if (missing_bytes_ != 0 || complete.size() > Entry::kMaxCompleteBytes ||
+      SelectedRows(complete) != fields_.row_count) {
     Abandon(FillOutcome::kAbandonedByReply);
     return nullptr;
   }

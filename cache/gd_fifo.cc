@@ -76,10 +76,10 @@ const Entry& GdFifo::FirstDue() const {
 }
 
 EntryRef GdFifo::Evict() {
-  while (occupied_ != 0) {
+  for (int spared = 0; occupied_ != 0; ++spared) {
     const Entry& entry = FirstDue();
     level_ = entry.due_;
-    if (entry.asked_ == 0) return TakeOut(entry);
+    if (entry.asked_ == 0 || spared == kMostSpared) return TakeOut(entry);
     Unlink(entry);
     entry.uses_ = (entry.uses_ / 2 + entry.asked_) & 0x7;
     entry.asked_ = 0;

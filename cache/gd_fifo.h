@@ -50,7 +50,8 @@ class GdFifo {
   // it inherits. REQUIRES: this very entry is in no store.
   EntryRef Put(EntryRef entry);
 
-  // Takes the entry to be evicted next out; nullptr if there is none. Amortised O(1).
+  // Takes the entry to be evicted next out; nullptr if there is none. Amortised O(1): at most
+  // kMostSpared that have been asked for are queued again, then the next one leaves all the same.
   EntryRef Evict();
 
   // Takes this very entry out, if it is still there, and returns whether it was. REQUIRES: the
@@ -63,6 +64,8 @@ class GdFifo {
   // Appends the entries of up to `slots` of the index from `slot` on; returns where the next call
   // goes on, or 0 when it was the last.
   size_t Copy(size_t slot, size_t slots, std::vector<EntryRef>& to) const;
+
+  static constexpr int kMostSpared = 256;
 
   size_t bytes() const { return bytes_; }
   size_t size() const { return index_.size(); }

@@ -441,7 +441,7 @@ void Worker::OnWritten(uv_write_t* request, int status) {
   connection->write_active = false;
   if (status == UV_ECANCELED || uv_is_closing(&connection->handle)) return;
   Worker* worker = connection->worker;
-  connection->rest.Edit().writing.Clear();
+  connection->rest.Edit().writing = {};
   if (status != 0) {
     worker->Lose(connection, NetError("lost the connection", status));
   } else {

@@ -12,6 +12,8 @@ void ClientStatement::Clear() {
   described_under = 0;
   changed = false;
   catalog_version = 0;
+  constexpr size_t kMostKept = 64;
+  if (literals.capacity() > kMostKept) literals = std::vector<sql::Literal>();
   literals.clear();
   local_sql.clear();
 }
@@ -31,6 +33,9 @@ void Decision::Clear() {
   clear(bind.parameter_formats);
   clear(bind.values);
   clear(bind.result_formats);
+  clear(literals);
+  constexpr size_t kMostScratch = 16384;
+  if (key_scratch.capacity() > kMostScratch) std::string().swap(key_scratch);
   unknown = local = cache_tried = cacheable_form = false;
   forced.reset();
   text = parsed_name = {};
@@ -39,9 +44,16 @@ void Decision::Clear() {
 }
 
 void DecisionPool::Give(std::unique_ptr<Decision> decision) {
-  if (spare_.size() == kMostSpare) return;
+  constexpr size_t kMostBytes = 16384;
+  if (spare_.size() == kMostSpare || decision->request.bytes.capacity() > kMostBytes) return;
   decision->request.Clear();
   decision->Clear();
+  std::shared_ptr<ClientStatement>& spare = decision->spare;
+  if (spare != nullptr && spare.use_count() == 1) {
+    spare->Clear();
+  } else {
+    spare.reset();
+  }
   spare_.push_back(std::move(decision));
 }
 

@@ -89,8 +89,12 @@ void Hub::TouchServer(ServerId id) {
 
 void Hub::TakeClientBytes(ClientId id, Outbox* into) {
   Session* session = FindSession(id);
-  if (session == nullptr || session->client_out.empty()) return;
+  if (session == nullptr) return;
   const size_t bytes = session->client_out.bytes();
+  if (bytes == 0) {
+    if (session->client_out.has_memory()) KeepMemory(&session->client_out);
+    return;
+  }
   statistics_.bytes_to_clients += bytes;
   std::swap(session->client_out, *into);
   if (session->client_out.has_memory()) KeepMemory(&session->client_out);

@@ -31,8 +31,10 @@ Request::Kind KindOf(char type) {
 }  // namespace
 
 void Request::Clear() {
+  constexpr size_t kMostKept = 256;
+  if (bytes.capacity() > kMaxWholeBytes) std::string().swap(bytes);  // an assignment would keep it
+  if (messages.capacity() > kMostKept) messages = std::vector<Message>();
   bytes.clear();
-  if (bytes.capacity() > kMaxWholeBytes) bytes = std::string();
   messages.clear();
   synced = false;
   rest_bytes = 0;

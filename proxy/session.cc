@@ -388,7 +388,7 @@ void Session::OnCancelRequest(TimePoint now) {
     }
     decision().forced = canceled;
     if (wait_ == Wait::kNone) Continue(now);
-    return;
+    return PutDecisionBack();
   }
   if (wait_ == Wait::kFlight) shared_.flights->Leave(decision().key, id_);
   if (wait_ == Wait::kLease) pool_->Leave(id_);

@@ -20,6 +20,7 @@
 #ifndef PGSIDECAR_PROXY_SESSION_H_
 #define PGSIDECAR_PROXY_SESSION_H_
 
+#include <cassert>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -378,8 +379,11 @@ class Session {
   void DropFill();
   void Finish();  // the request has been answered or sent
   // REQUIRES: a request is at hand, whole or in the making.
-  Decision& decision() const { return *decision_; }
-  Request& request() const { return decision_->request; }
+  Decision& decision() const {
+    assert(decision_ != nullptr);
+    return *decision_;
+  }
+  Request& request() const { return decision().request; }
   void PutDecisionBack();
   std::shared_ptr<ClientStatement> MakeStatement(const pgwire::Parse& parse);
   std::shared_ptr<ClientStatement> FindParsed(const Request::Message& message) const;
@@ -647,7 +651,7 @@ class Session {
   std::unique_ptr<BeforeUnknown> before_unknown_;  // a text that could not be parsed was sent
   std::shared_ptr<const pool::Environment> environment_;  // null: not known
   Lazy<SessionSettings> settings_changed_;                // since the login
-  Digest session_key_{};  // of what of both goes into the key
+  Digest session_key_{};                                  // of what of both goes into the key
   std::string search_path_;                               // in force
   std::string user_of_names_;                             // whose "$user" is
   uint64_t names_id_ = 0;

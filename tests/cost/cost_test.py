@@ -17,7 +17,7 @@ QUERIES = 500
 PROGRAM = None
 
 # Of one query.
-INSTRUCTIONS = {"hit-simple": 19000, "hit-extended": 20400, "hit-prepared": 19000,
+INSTRUCTIONS = {"hit-simple": 12300, "hit-extended": 13850, "hit-prepared": 12500,
                 "forward-simple": 6150, "forward-extended": 9250, "forward-prepared": 7500}
 ALLOCATIONS = 0
 

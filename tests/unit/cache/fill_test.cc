@@ -166,6 +166,12 @@ TEST(FillTest, TagMustCountTheRows) {
   EXPECT_EQ(OutcomeOf({Complete("SELECT 5")}), FillOutcome::kAbandonedByReply);
 }
 
+// An entry has a byte for its length.
+TEST(FillTest, NoTagIsAsLongAsThat) {
+  EXPECT_EQ(OutcomeOf({kColumns, kRow, Complete("SELECT " + std::string(300, '0') + "1")}),
+            FillOutcome::kAbandonedByReply);
+}
+
 TEST(FillTest, NothingWithoutOneCommandComplete) {
   EXPECT_EQ(OutcomeOf({}), FillOutcome::kAbandonedByReply);
   EXPECT_EQ(OutcomeOf({kColumns, kRow}), FillOutcome::kAbandonedByReply);

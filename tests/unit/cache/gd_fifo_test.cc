@@ -91,6 +91,16 @@ TEST(GdFifoTest, WhatIsDearAndNotAskedForLeavesInTheEnd) {
   FAIL() << "it is still there";
 }
 
+// Nobody waits for the whole cache to be looked at.
+TEST(GdFifoTest, WhereAllIsAskedForOneLeavesSoon) {
+  GdFifo queues;
+  for (uint64_t i = 0; i < 2 * GdFifo::kMostSpared; ++i) {
+    queues.Put(Costing(i, milliseconds(1)));
+    Ask(queues, i, 1);
+  }
+  EXPECT_EQ(Evicted(queues), uint64_t{GdFifo::kMostSpared});
+}
+
 TEST(GdFifoTest, AReplacementInheritsItsAskings) {
   GdFifo queues;
   const auto old = Costing(1, milliseconds(1));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -32,7 +33,8 @@ class StoreMemoryTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!KnowsWhatIsAllocated()) GTEST_SKIP() << "mallinfo2 says nothing here";
-    // What malloc keeps for the thread's next blocks counts as allocated: it is there before as well.
+    // What malloc keeps for the thread's next blocks counts as allocated: it is there before as
+    // well.
     std::vector<EntryRef> warm_up;
     for (uint64_t i = 0; i < 5000; ++i) warm_up.push_back(RandomEntry(i));
   }
@@ -83,14 +85,16 @@ TEST_F(StoreMemoryTest, StaysWithinTheBound) {
   constexpr size_t kMaxBytes = size_t{24} << 20;
   const size_t before = AllocatedBytes();
   Store store({.max_bytes = kMaxBytes, .max_entries = 1'000'000}, &versions_);
+  size_t most = 0;  // now and then less: what a large one has left behind is not full again at once
   for (uint64_t i = 0; i < 150'000; ++i) {
     store.Insert(RandomEntry(i));
     if (i % 100 == 0) {
-      ASSERT_LE(AllocatedBytes() - before, kMaxBytes * 101 / 100) << i;
+      most = std::max(most, AllocatedBytes() - before);
+      ASSERT_LE(most, kMaxBytes * 101 / 100) << i;
     }
   }
   EXPECT_GT(store.Stats().evicted, 10'000u);
-  EXPECT_GT(AllocatedBytes() - before, kMaxBytes * 98 / 100);
+  EXPECT_GT(most, kMaxBytes * 99 / 100);
 }
 
 }  // namespace
