@@ -3,6 +3,12 @@
 #include <type_traits>
 
 namespace pgsidecar::proxy {
+namespace {
+
+// What a large request has made larger than that is not kept for the next.
+constexpr size_t kMostKept = 64;
+
+}  // namespace
 
 void ClientStatement::Clear() {
   prepared.reset();
@@ -12,16 +18,13 @@ void ClientStatement::Clear() {
   described_under = 0;
   changed = false;
   catalog_version = 0;
-  constexpr size_t kMostKept = 64;
   if (literals.capacity() > kMostKept) literals = std::vector<sql::Literal>();
   literals.clear();
   local_sql.clear();
 }
 
 void Decision::Clear() {
-  // What a large request has made them is not kept for the next.
   const auto clear = [](auto& items) {
-    constexpr size_t kMostKept = 64;
     if (items.capacity() > kMostKept) std::remove_reference_t<decltype(items)>().swap(items);
     items.clear();
   };
@@ -48,13 +51,11 @@ void DecisionPool::Give(std::unique_ptr<Decision> decision) {
   if (spare_.size() == kMostSpare || decision->request.bytes.capacity() > kMostBytes) return;
   decision->request.Clear();
   decision->Clear();
-  std::shared_ptr<ClientStatement>& spare = decision->spare;
-  if (spare != nullptr && spare.use_count() == 1) {
-    spare->Clear();
-  } else {
-    spare.reset();
-  }
-  spare_.push_back(std::move(decision));
+  std::shared_ptr<ClientStatement>& spare = spare_.emplace_back(std::move(decision))->spare;
+  if (spare == nullptr) return;
+  // What is still to be answered may refer to it for a while.
+  if (spare.use_count() == 1) spare->Clear();
+  if (spare->literals.capacity() > kMostKept) spare.reset();
 }
 
 }  // namespace pgsidecar::proxy

@@ -29,7 +29,6 @@ TEST(DecisionPoolTest, ForgetsWhatItWasAbout) {
   decision->text = "SELECT 1";
   decision->forced = Error{"57014", "canceled", "", ""};
   decision->unknown = decision->local = decision->has_parse = true;
-  decision->spare = statement;
   pool.Give(std::move(decision));
 
   EXPECT_EQ(record.use_count(), 1);
@@ -57,6 +56,18 @@ TEST(DecisionPoolTest, ClearsASpareStatement) {
   ASSERT_NE(decision->spare, nullptr);
   EXPECT_TRUE(decision->spare->local_sql.empty());
   EXPECT_LT(decision->spare->literals.capacity(), 100u);
+}
+
+// It is told of in an answer that is still to come: its memory is of use afterwards.
+TEST(DecisionPoolTest, KeepsASpareStatementThatIsStillReferredTo) {
+  DecisionPool pool;
+  auto decision = pool.Take();
+  const auto statement = std::make_shared<ClientStatement>();
+  statement->local_sql = "SHOW pgsidecar.last";
+  decision->spare = statement;
+  pool.Give(std::move(decision));
+  EXPECT_EQ(statement->local_sql, "SHOW pgsidecar.last");
+  EXPECT_EQ(pool.Take()->spare, statement);
 }
 
 TEST(DecisionPoolTest, KeepsNothingLarge) {
