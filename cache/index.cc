@@ -13,16 +13,11 @@ namespace {
 
 constexpr size_t kFewestSlots = 12;
 
-// The first six bytes of the key; the store takes the last four, the ghost others.
-uint32_t HashOf(const Digest& key) {
-  uint32_t hash;
-  std::memcpy(&hash, key.data(), sizeof hash);
-  return hash;
-}
-
+// The first two bytes of the key; those from the eighth on say where it belongs, and the store
+// takes the last four.
 uint64_t TagOf(const Digest& key) {
   uint16_t tag;
-  std::memcpy(&tag, key.data() + sizeof(uint32_t), sizeof tag);
+  std::memcpy(&tag, key.data(), sizeof tag);
   return uint64_t{tag} << 48;
 }
 
@@ -37,9 +32,14 @@ uint64_t EntryIndex::Tagged(const Entry& entry) {
   return TagOf(entry.key()) | address;
 }
 
-// Spreads the hash over the table in order, whatever number of slots it has.
+// Spreads the hash over the table in order, whatever number of slots it has. Each table takes
+// another part of the key: else what is left when the first slots have been swept would all belong
+// to the last of the next table.
 size_t EntryIndex::HomeOf(const Digest& key) const {
-  return static_cast<size_t>((uint64_t{HashOf(key)} * slot_count_) >> 32);
+  constexpr size_t kFirstByte = 8;
+  uint32_t hash;
+  std::memcpy(&hash, key.data() + kFirstByte + part_ * sizeof hash, sizeof hash);
+  return static_cast<size_t>((uint64_t{hash} * slot_count_) >> 32);
 }
 
 const Entry* EntryIndex::Find(const Digest& key) const {
@@ -124,6 +124,7 @@ void EntryIndex::Resize(size_t slots) {
   const std::unique_ptr<uint64_t[]> old(slots_.release());
   const size_t old_count = std::exchange(slot_count_, static_cast<uint32_t>(slots));
   slots_.reset(new uint64_t[slots]());
+  part_ = (part_ + 1) % kParts;
   constexpr size_t kAhead = 8;  // that many entries are on their way from memory at a time
   for (size_t at = 0; at < old_count; ++at) {
     if (at + kAhead < old_count && old[at + kAhead] != 0) {
@@ -142,6 +143,7 @@ void EntryIndex::Swap(EntryIndex& other) {
   std::swap(slots_, other.slots_);
   std::swap(slot_count_, other.slot_count_);
   std::swap(size_, other.size_);
+  std::swap(part_, other.part_);
 }
 
 }  // namespace pgsidecar::cache

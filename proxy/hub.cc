@@ -334,7 +334,7 @@ void Hub::OnTick(TimePoint now) {
 // meanwhile.
 void Hub::Sweep(TimePoint now) {
   constexpr double kParts = 16;
-  constexpr size_t kFewestPlaces = 64, kMostPlaces = 4096;
+  constexpr size_t kFewestPlaces = 64, kMostPlaces = 1024;
   const Duration since = now - swept_at_;
   swept_at_ = now;
   const double share =

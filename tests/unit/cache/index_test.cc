@@ -18,12 +18,14 @@ namespace {
 
 EntryRef EntryOf(const Digest& key) { return EntrySpec{.key = key}.Build(); }
 
-// A key with these bits for its place and its tag.
+// A key with these bits for its tag and its place, in each table the same.
 Digest KeyAt(uint32_t hash, uint16_t tag, uint64_t number) {
   Digest key{};
-  std::memcpy(key.data(), &hash, sizeof hash);
-  std::memcpy(key.data() + sizeof hash, &tag, sizeof tag);
-  std::memcpy(key.data() + 8, &number, sizeof number);
+  std::memcpy(key.data(), &tag, sizeof tag);
+  for (size_t part = 0; part < 4; ++part) {
+    std::memcpy(key.data() + 8 + part * sizeof hash, &hash, sizeof hash);
+  }
+  std::memcpy(key.data() + 24, &number, sizeof number);
   return key;
 }
 
@@ -159,6 +161,26 @@ TEST_F(IndexTest, RandomKeysInRandomOrder) {
     ASSERT_EQ(index_.size(), in.size());
   }
   for (const auto& [number, entry] : in) ASSERT_EQ(index_.Find(KeyOf(number)), entry.get());
+}
+
+// As the sweeper does it: what is left does not crowd together in the smaller table.
+TEST(EntryIndexTest, TakenOutInTheOrderOfItsSlots) {
+  EntryIndex index;
+  std::vector<EntryRef> entries;
+  for (uint64_t i = 0; i < 20'000; ++i) {
+    entries.push_back(MakeEntry(i, 1));
+    index.Add(*entries.back());
+  }
+  for (size_t slot = 0; index.size() > 0; slot = slot + 1 < index.slots() ? slot + 1 : 0) {
+    while (const Entry* const entry = index.At(slot)) index.Remove(*entry);
+    if (slot % 500 != 0) continue;
+    size_t run = 0, longest = 0;
+    for (size_t at = 0; at < index.slots(); ++at) {
+      run = index.At(at) == nullptr ? 0 : run + 1;
+      longest = std::max(longest, run);
+    }
+    ASSERT_LT(longest, 500u) << index.size() << " are left in " << index.slots() << " slots";
+  }
 }
 
 }  // namespace
