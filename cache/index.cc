@@ -32,14 +32,16 @@ uint64_t EntryIndex::Tagged(const Entry& entry) {
   return TagOf(entry.key()) | address;
 }
 
-// Spreads the hash over the table in order, whatever number of slots it has. Each table takes
-// another part of the key: else what is left when the first slots have been swept would all belong
-// to the last of the next table.
+// Spreads the hash over the table in order, whatever number of slots it has. In a table of another
+// number of slots it is another order: else what is left when the first slots have been swept would
+// all belong to the last of the next table.
 size_t EntryIndex::HomeOf(const Digest& key) const {
   constexpr size_t kFirstByte = 8;
-  uint32_t hash;
-  std::memcpy(&hash, key.data() + kFirstByte + part_ * sizeof hash, sizeof hash);
-  return static_cast<size_t>((uint64_t{hash} * slot_count_) >> 32);
+  uint64_t hash;
+  std::memcpy(&hash, key.data() + kFirstByte, sizeof hash);
+  uint64_t order = slot_count_ * 0x9e3779b97f4a7c15;
+  order = (order ^ order >> 29) * 0xbf58476d1ce4e5b9 | 1;
+  return static_cast<size_t>((((hash * order) >> 32) * slot_count_) >> 32);
 }
 
 const Entry* EntryIndex::Find(const Digest& key) const {
@@ -124,7 +126,6 @@ void EntryIndex::Resize(size_t slots) {
   const std::unique_ptr<uint64_t[]> old(slots_.release());
   const size_t old_count = std::exchange(slot_count_, static_cast<uint32_t>(slots));
   slots_.reset(new uint64_t[slots]());
-  part_ = (part_ + 1) % kParts;
   constexpr size_t kAhead = 8;  // that many entries are on their way from memory at a time
   for (size_t at = 0; at < old_count; ++at) {
     if (at + kAhead < old_count && old[at + kAhead] != 0) {
@@ -143,7 +144,6 @@ void EntryIndex::Swap(EntryIndex& other) {
   std::swap(slots_, other.slots_);
   std::swap(slot_count_, other.slot_count_);
   std::swap(size_, other.size_);
-  std::swap(part_, other.part_);
 }
 
 }  // namespace pgsidecar::cache

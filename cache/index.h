@@ -48,7 +48,6 @@ class EntryIndex {
  private:
   static constexpr uint64_t kAddressMask = 0x0000'ffff'ffff'fff0;
   static constexpr uint64_t kFarthest = 15;
-  static constexpr uint32_t kParts = 4;
 
   static const Entry* EntryOf(uint64_t slot) {
     return reinterpret_cast<const Entry*>(slot & kAddressMask);
@@ -65,7 +64,6 @@ class EntryIndex {
   std::unique_ptr<uint64_t[]> slots_;
   uint32_t slot_count_ = 0;
   uint32_t size_ = 0;
-  uint32_t part_ = 0;  // of the key: where HomeOf looks
 };
 
 }  // namespace pgsidecar::cache
