@@ -334,14 +334,15 @@ void Hub::OnTick(TimePoint now) {
 // meanwhile.
 void Hub::Sweep(TimePoint now) {
   constexpr double kParts = 16;
-  constexpr size_t kFewestPlaces = 64, kMostPlaces = 1024;
-  const Duration since = now - swept_at_;
-  swept_at_ = now;
+  constexpr size_t kFewestPlaces = 16, kMostPlaces = 1024;
   const double share =
-      static_cast<double>(since.count()) /
+      static_cast<double>((now - swept_at_).count()) /
       (kParts * static_cast<double>(std::max<int64_t>(config_->sweep_interval.count(), 1)));
-  const double places = std::min(share, 1.0) * static_cast<double>(store_.places());
-  store_.Sweep(now, std::clamp(static_cast<size_t>(places), kFewestPlaces, kMostPlaces));
+  const auto places =
+      static_cast<size_t>(std::min(share, 1.0) * static_cast<double>(store_.places()));
+  if (places < kFewestPlaces && share < 1) return;
+  swept_at_ = now;
+  store_.Sweep(now, std::clamp(places, kFewestPlaces, kMostPlaces));
   TrimDoors();
 }
 
