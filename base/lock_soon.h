@@ -1,5 +1,5 @@
-// Locking what is held for a microsecond at most: who finds it taken asks a few times more before it
-// sleeps, which would cost both of them more.
+// Locking what is held for a microsecond at most: who finds it taken asks a few times more before
+// it sleeps, which would cost both of them more.
 
 #ifndef PGSIDECAR_BASE_LOCK_SOON_H_
 #define PGSIDECAR_BASE_LOCK_SOON_H_

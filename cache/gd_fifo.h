@@ -1,7 +1,8 @@
 // The entries of one shard of the store and their order of leaving: GreedyDual-Size-Frequency
 // (Cherkasova, "Improving WWW proxies performance with Greedy-Dual-Size-Frequency caching policy",
-// HP Laboratories, 1998) in FIFO queues instead of a heap. Not thread-safe: the shard's mutex
-// guards it.
+// HP Laboratories, 1998) in FIFO queues by rounded worth instead of a heap, as in CAMP
+// (Ghandeharizadeh, Irani, Lam, Yap, Middleware 2014). Not thread-safe: the shard's mutex guards
+// it.
 //
 // An entry is worth the server time that a hit saves for each byte that it takes, times how often
 // it has been asked for. Its class is the number of binary digits of that, and every class has a

@@ -52,8 +52,8 @@ class Pool {
   // Forgets a connection, idle or not.
   void Remove(ServerConnection* server);
 
-  // The best idle connection for this wish; nullptr if none will do. `last`: that of wish.last, if it
-  // is known; found sooner then.
+  // The best idle connection for this wish; nullptr if none will do. `last`: that of wish.last, if
+  // it is known; found sooner then.
   ServerConnection* TakeIdle(const LeaseWish& wish, const ServerConnection* last = nullptr);
   void PutIdle(ServerConnection* server, TimePoint now);
   const std::vector<ServerConnection*>& idle() const { return idle_; }
@@ -76,9 +76,9 @@ class Pool {
   // open connections by itself.
   bool can_log_in = false;
   PoolLimits limits;
-  Parameters parameters;       // that a connection without a session's settings has reported
+  Parameters parameters;  // that a connection without a session's settings has reported
   std::shared_ptr<const Environment> environment;  // what was last probed
-  TimePoint login_retry_at{};  // its own login has failed: no other before
+  TimePoint login_retry_at{};                      // its own login has failed: no other before
 
  private:
   ServerConnection* TakeOut(std::vector<ServerConnection*>::iterator place);

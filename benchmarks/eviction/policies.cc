@@ -54,7 +54,7 @@ namespace {
 // How many entries the store prepares for.
 size_t Places(uint64_t bytes) { return std::bit_ceil(std::min<size_t>(50'000, bytes / 1024) + 1); }
 
-// Fingerprints of keys that have left, as in cache/s3_fifo.cc: a new one overwrites an older one.
+// Fingerprints of keys that have left, in a table of fixed size: a new one overwrites an older one.
 class Ghost {
  public:
   explicit Ghost(size_t places) : places_(places) {}
@@ -184,8 +184,7 @@ class Sieve : public Policy {
   Middle middle_;
 };
 
-// Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023; as in
-// cache/s3_fifo.cc.
+// Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023.
 //
 // By cost: what is at least two classes dearer than what is evicted goes to main without having
 // been asked for, and what is dearer goes around in main some more times.
