@@ -42,11 +42,11 @@ Fill::Fill(const Digest& key, const std::vector<Stamp>& stamps, TimePoint sent_a
 }
 
 void Fill::OnPiece(char type, size_t message_bytes, bool first, std::string_view piece) {
-  if (outcome_ != FillOutcome::kOpen) return;
+  if (outcome_ == FillOutcome::kAbandonedByReply || outcome_ == FillOutcome::kComplete) return;
   if (first) {
     if (missing_bytes_ != 0) return Abandon(FillOutcome::kAbandonedByReply);
     Begin(type, message_bytes);
-    if (outcome_ != FillOutcome::kOpen) return;
+    if (outcome_ == FillOutcome::kAbandonedByReply) return;
   }
   if (piece.size() > missing_bytes_) return Abandon(FillOutcome::kAbandonedByReply);
   missing_bytes_ -= piece.size();
@@ -89,15 +89,14 @@ void Fill::Begin(char type, size_t message_bytes) {
 
 // There is room for all of the message from its first piece on.
 void Fill::Keep(size_t message_bytes) {
-  if (message_bytes > max_bytes_ - bytes_ || !builder_.Reserve(message_bytes)) {
-    return Abandon(FillOutcome::kAbandonedTooLarge);
-  }
-  bytes_ += message_bytes;
-  keeps_ = true;
+  const size_t before = std::exchange(bytes_, bytes_ + message_bytes);
+  if (outcome_ != FillOutcome::kOpen) return;
+  keeps_ = message_bytes <= max_bytes_ - before && builder_.Reserve(message_bytes);
+  if (!keeps_) Abandon(FillOutcome::kAbandonedTooLarge);
 }
 
 void Fill::Abandon(FillOutcome why) {
-  if (outcome_ != FillOutcome::kOpen) return;
+  if (outcome_ == FillOutcome::kAbandonedByReply || outcome_ == FillOutcome::kComplete) return;
   outcome_ = why;
   builder_.DropMessages();
 }

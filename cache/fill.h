@@ -21,8 +21,8 @@ namespace pgsidecar::cache {
 
 enum class FillOutcome : uint8_t {
   kOpen,
-  kAbandonedTooLarge,
-  kAbandonedByReply,  // an error, a notice, or a message that a cacheable reply does not have
+  kAbandonedTooLarge,  // goes on counting: bytes()
+  kAbandonedByReply,   // an error, a notice, or a message that a cacheable reply does not have
   kComplete,
 };
 
@@ -38,11 +38,15 @@ class Fill {
   // the piece that begins it. Accepts T, D, C; swallows 1, 2, 3, t, n (they are not part of the
   // result) and the T behind a t (it describes the statement, not the portal); anything else
   // abandons, and so does a message that is out of order or cut short. Not more than `max_bytes`
-  // of T, D and C together are ever kept.
+  // of T, D and C together are ever kept; if there are more, they are only counted.
   void OnPiece(char type, size_t message_bytes, bool first, std::string_view piece);
   void Abandon(FillOutcome why);
 
   FillOutcome outcome() const { return outcome_; }
+  // Of T, D and C so far, kept or not: their whole lengths.
+  size_t bytes() const { return bytes_; }
+  // Its CommandComplete has come: bytes() are all.
+  bool completed() const { return completed_ && missing_bytes_ == 0; }
   const Digest& key() const { return fields_.key; }
   std::span<const Stamp> stamps() const { return entry_ ? entry_->stamps() : builder_.stamps(); }
 
@@ -56,7 +60,7 @@ class Fill {
   void Keep(size_t message_bytes);
 
   size_t max_bytes_;
-  size_t bytes_ = 0;               // of the messages kept so far, the present one in full
+  size_t bytes_ = 0;               // of the messages so far, the present one in full
   size_t missing_bytes_ = 0;       // of the present message
   bool keeps_ = false;             // the present message; else it is swallowed
   bool after_parameters_ = false;  // the last message was a ParameterDescription

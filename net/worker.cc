@@ -16,6 +16,9 @@ namespace pgsidecar::net {
 namespace {
 
 constexpr size_t kReadBufferBytes = size_t{64} * 1024;
+// What is read before it is delivered, besides kMaxReads; a read that fills the rest of the buffer
+// is above that.
+constexpr size_t kMaxReadBytes = kReadBufferBytes / 2;
 // What TLS itself may have to say to one that does not listen.
 constexpr size_t kMaxTlsBacklogBytes = size_t{64} * 1024;
 constexpr uint64_t kTickMs = 50;
@@ -44,6 +47,8 @@ Worker::Worker(proxy::WorkerId id, proxy::UpstreamUrl upstream, TlsStore* tls, S
     worker->Settle();
   });
   wake_.data = this;
+  uv_check_init(&loop_, &check_);
+  check_.data = this;
   hub_->AddWaker(&wake_);
 }
 
@@ -70,6 +75,10 @@ void Worker::Run() {
   }
   uv_timer_start(
       &timer_, [](uv_timer_t* timer) { static_cast<Worker*>(timer->data)->Tick(); }, 0, kTickMs);
+  uv_check_start(&check_, [](uv_check_t* check) {
+    auto* worker = static_cast<Worker*>(check->data);
+    if (!worker->reads_.empty()) worker->Settle();
+  });
   uv_run(&loop_, UV_RUN_DEFAULT);
   running_ = false;
 }
@@ -179,8 +188,8 @@ void Worker::OnOpen(Connection* connection) {
 
 void Worker::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
   Worker* worker = static_cast<Connection*>(handle->data)->worker;
-  *buffer =
-      uv_buf_init(worker->read_buffer_.data(), static_cast<unsigned>(worker->read_buffer_.size()));
+  *buffer = uv_buf_init(worker->read_buffer_.data() + worker->read_bytes_,
+                        static_cast<unsigned>(worker->read_buffer_.size() - worker->read_bytes_));
 }
 
 void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
@@ -188,35 +197,62 @@ void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) 
   Worker* worker = connection->worker;
   if (count == 0) return;
   if (count > 0) {
-    worker->OnBytes(connection, {buffer->base, static_cast<size_t>(count)});
-  } else if (count == UV_EOF) {
-    worker->Lose(connection, {"08006", "server closed the connection unexpectedly", "", ""});
+    worker->reads_.push_back({connection, {buffer->base, static_cast<size_t>(count)}});
+    worker->read_bytes_ += static_cast<size_t>(count);
+    if (worker->reads_.size() < kMaxReads && worker->read_bytes_ < kMaxReadBytes) return;
   } else {
+    worker->DeliverReads();
     worker->Lose(connection,
-                 NetError("lost the connection to the server", static_cast<int>(count)));
+                 count == UV_EOF
+                     ? Error{"08006", "server closed the connection unexpectedly", "", ""}
+                     : NetError("lost the connection to the server", static_cast<int>(count)));
   }
   worker->Settle();
 }
 
-void Worker::OnBytes(Connection* connection, std::string_view bytes) {
-  if (connection->ending) return;  // nobody listens any more
-  if (connection->tls != nullptr || connection->rest->negotiation != nullptr) {
-    return OnGuardedBytes(connection, bytes);
+// What has been read, to whom it is for.
+void Worker::DeliverReads() {
+  if (reads_.empty()) return;
+  std::erase_if(reads_, [this](const Read& read) {
+    if (read.connection->ending) return true;  // nobody listens any more
+    if (!IsGuarded(*read.connection)) return false;
+    OnGuardedBytes(read.connection, read.bytes);
+    return true;
+  });
+  if (!reads_.empty()) {
+    // Those of a kind go the same way, so that the second finds it warm; servers first, whose
+    // connections may become free for who asks.
+    std::ranges::sort(reads_, {}, [](const Read& read) { return read.connection->role; });
+    const TimePoint now = Now();
+    SharedHub::Access hub = hub_->Lock(id_);
+    for (const Read& read : reads_) Hand(*hub, *read.connection, read.bytes, now);
+    Collect(*hub);
   }
-  Deliver(connection, bytes);
+  reads_.clear();
+  read_bytes_ = 0;
 }
 
-// Plain bytes to whom they are for. What comes in answer to a cancel request is for nobody.
-void Worker::Deliver(Connection* connection, std::string_view bytes) {
-  if (connection->role == Role::kCancel) return;
-  const TimePoint now = Now();
+bool Worker::IsGuarded(const Connection& connection) {
+  return connection.tls != nullptr || connection.rest->negotiation != nullptr;
+}
+
+void Worker::Deliver(const Connection& connection, std::string_view bytes) {
   SharedHub::Access hub = hub_->Lock(id_);
-  if (connection->role == Role::kClient) {
-    hub->OnClientBytes(connection->id, bytes, now);
-  } else {
-    hub->OnServerBytes(connection->id, bytes, now);
-  }
+  Hand(*hub, connection, bytes, Now());
   Collect(*hub);
+}
+
+// Plain bytes. What comes in answer to a cancel request is for nobody.
+void Worker::Hand(proxy::Hub& hub, const Connection& connection, std::string_view bytes,
+                  TimePoint now) {
+  switch (connection.role) {
+    case Role::kClient:
+      return hub.OnClientBytes(connection.id, bytes, now);
+    case Role::kServer:
+      return hub.OnServerBytes(connection.id, bytes, now);
+    case Role::kCancel:
+      return;
+  }
 }
 
 bool Worker::WantsBytes(const Connection& connection) const {
@@ -268,10 +304,7 @@ void Worker::Note(proxy::Hub& hub, Connection* connection) {
   connection->left_behind = !may_take;
   if (connection->role == Role::kClient) {
     if (may_take) {
-      if (!spare_outboxes_.empty()) {
-        connection->taken = std::move(spare_outboxes_.back());
-        spare_outboxes_.pop_back();
-      }
+      spare_outboxes_.Lend(&connection->taken);
       hub.TakeClientBytes(connection->id, &connection->taken);
     }
     const proxy::Session* session = hub.FindSession(connection->id);
@@ -305,6 +338,7 @@ void Worker::Tell(proxy::Hub& hub, const News& news) {
 }
 
 void Worker::Settle() {
+  DeliverReads();
   while (true) {
     for (Adopted& adopted : std::exchange(adopted_, {})) Open(std::move(adopted));
     for (proxy::NetAction& action : std::exchange(actions_, {})) Perform(std::move(action));
@@ -374,7 +408,7 @@ void Worker::Write(Connection* connection) {
     }
     if (!connection->ending || connection->rest->last.empty()) break;
   }
-  if (connection->role == Role::kClient) KeepMemory(connection);
+  if (connection->role == Role::kClient) spare_outboxes_.Keep(&connection->taken);
   if (connection->ending) {
     if (std::exchange(connection->shut_down, true)) return;
     // Closing now could destroy what the other end has not read yet; it closes when it has.
@@ -385,14 +419,6 @@ void Worker::Write(Connection* connection) {
   if (connection->left_behind || (had_bytes && connection->holds_input)) {
     news_.push_back({News::Kind::kReady, connection, {}});
   }
-}
-
-// A client that has nothing to be written has no memory for it.
-void Worker::KeepMemory(Connection* connection) {
-  constexpr size_t kMostSpare = 16;
-  if (!connection->taken.has_memory()) return;
-  Outbox spare = std::exchange(connection->taken, {});
-  if (spare_outboxes_.size() < kMostSpare) spare_outboxes_.push_back(std::move(spare));
 }
 
 // Writes what the socket takes. Returns false if it takes no more: the rest is handed to uv_write.
@@ -500,6 +526,7 @@ void Worker::CloseAll() {
   for (Connection* connection : all) Close(connection);
   uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&wake_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&check_), nullptr);
 }
 
 void Worker::Tick() {

@@ -1,9 +1,12 @@
 // A worker: one libuv loop on a thread of its own, which carries the bytes and events of its
 // connections to the hub that all workers share, and back.
 //
-// A read fills the worker's one buffer and goes to the hub at once; what the hub wants to be
-// written is written at once as far as the socket takes it. Only what the socket does not take
-// waits. Under the hub's lock bytes are taken over, never carried: no system call is made there.
+// A turn of the loop reads what is readable into the worker's one buffer, hands all of it to the
+// hub, and then writes what the hub wants to be written, as far as the sockets take it. So the
+// hub's code runs several times in a row while it is in the processor's nearest cache; a write in
+// between, the kernel's whole way to another process, would drive it out. Only what a socket does
+// not take waits. Under the hub's lock bytes are taken over, never carried: no system call is made
+// there.
 //
 // Everything here runs on the loop's thread, but for what says otherwise.
 
@@ -23,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/spare_outboxes.h"
 #include "net/connection.h"
 #include "net/listener.h"
 #include "net/shared_hub.h"
@@ -65,6 +69,12 @@ class Worker {
     proxy::ClientId client;
     Arrival arrival;
   };
+  // How many are read before they are delivered.
+  static constexpr size_t kMaxReads = 16;
+  struct Read {
+    Connection* connection;
+    std::string_view bytes;
+  };
   // What has come of system calls, and is told to the hub when it is locked next.
   struct News {
     // kReady: open, or what was taken last has been written.
@@ -80,13 +90,16 @@ class Worker {
   static void OnConnectEnded(Connection* connection, int status);
   static void OnClosed(uv_handle_t* handle);
 
-  void OnBytes(Connection* connection, std::string_view bytes);
-  void Deliver(Connection* connection, std::string_view bytes);
+  void DeliverReads();
+  void Deliver(const Connection& connection, std::string_view bytes);
+  // Whether its bytes are TLS, or may yet be.
+  static bool IsGuarded(const Connection& connection);
   void OnOpen(Connection* connection);
   // The other end has gone, or cannot be reached.
   void Lose(Connection* connection, Error error);
 
   // --- under the hub's lock ---
+  void Hand(proxy::Hub& hub, const Connection& connection, std::string_view bytes, TimePoint now);
   void Tell(proxy::Hub& hub, const News& news);
   // Takes over what the hub has for this worker.
   void Collect(proxy::Hub& hub);
@@ -102,7 +115,6 @@ class Worker {
                std::unique_ptr<pool::TlsNegotiation> negotiation);
   void Write(Connection* connection);
   bool WriteSome(Connection* connection, Outbox* out);
-  void KeepMemory(Connection* connection);
   bool WantsBytes(const Connection& connection) const;
   void UpdateReading(Connection* connection);
   void End(Connection* connection, Outbox last);
@@ -131,7 +143,10 @@ class Worker {
   uv_loop_t loop_;
   uv_timer_t timer_;
   uv_async_t wake_;
+  uv_check_t check_;  // runs when everything that the loop has found ready has been read
   std::vector<char> read_buffer_;
+  std::vector<Read> reads_;       // in read_buffer_, not delivered yet: one of a connection
+  size_t read_bytes_ = 0;         // that they take
   std::vector<char> tls_buffer_;  // for decrypted bytes; empty as long as there is no TLS
   std::atomic<TimePoint> turned_at_{};
   std::atomic<clockid_t> processor_clock_{};
@@ -145,7 +160,7 @@ class Worker {
   proxy::Output output_;
   std::vector<proxy::NetAction> actions_;
   std::vector<Adopted> adopted_;
-  std::vector<Outbox> spare_outboxes_;  // empty, with memory
+  SpareOutboxes spare_outboxes_{kMaxReads};
   std::vector<Connection*> noted_;  // whose bytes have been taken, or whose wish may have changed
   Duration connect_timeout_{};      // as the configuration says now
   bool ending_ = false;

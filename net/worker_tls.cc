@@ -83,7 +83,7 @@ void Worker::Reconnect(Connection* connection) {
 void Worker::GiveRefusal(Connection* connection) {
   const std::string said = connection->rest->negotiation->TakeSaid();
   if (!said.empty() && connection->role == Role::kServer) {
-    Deliver(connection, said);
+    Deliver(*connection, said);
   }
 }
 
@@ -123,14 +123,14 @@ void Worker::OnGuardedBytes(Connection* connection, std::string_view bytes) {
 // Plain bytes of a connection to the server whose first words may still mean another attempt.
 void Worker::DeliverJudged(Connection* connection, std::string_view bytes) {
   using Step = TlsNegotiation::Step;
-  if (connection->rest->negotiation == nullptr) return Deliver(connection, bytes);
+  if (connection->rest->negotiation == nullptr) return Deliver(*connection, bytes);
   switch (connection->rest->negotiation->OnStartupAnswer(bytes)) {
     case Step::kReconnect:
       return Reconnect(connection);
     case Step::kPass: {
       const std::string said = connection->rest->negotiation->TakeSaid();
       connection->rest.Edit().negotiation.reset();
-      return Deliver(connection, said);
+      return Deliver(*connection, said);
     }
     default:  // more of it has to come
       return;

@@ -39,7 +39,8 @@ void Decision::Clear() {
   clear(literals);
   constexpr size_t kMostScratch = 16384;
   if (key_scratch.capacity() > kMostScratch) std::string().swap(key_scratch);
-  unknown = local = cache_tried = cacheable_form = false;
+  unknown = local = cache_tried = false;
+  cacheable_form.reset();
   forced.reset();
   text = parsed_name = {};
   statement.reset();

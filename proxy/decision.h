@@ -62,14 +62,16 @@ struct Decision {
   bool local = false;           // answered here
   std::optional<Error> forced;  // not sent: the server is made to fail, and this is what is told
   bool cache_tried = false;     // neither a hit nor to be waited for
-  bool cacheable_form = false;  // one statement, run to its end, in one of the known shapes
-  std::string_view text;        // of a simple Query: exactly as it came; a view into `request`
+  // One statement, run to its end, in one of the known shapes; nothing: not looked at yet.
+  std::optional<bool> cacheable_form;
+  std::string_view text;  // of a simple Query: exactly as it came; a view into `request`
   std::vector<sql::Literal> literals;  // of `text`
-  // Of that statement, in the extended protocol; views into `request`.
+  bool parses_known_name = false;
+  // Of that statement, in the extended protocol.
   std::shared_ptr<ClientStatement> statement;
+  // The same, if it is in a cacheable form; views into `request`.
   pgwire::Bind bind;
   bool has_parse = false;
-  bool parses_known_name = false;
   bool describes_portal = false;
   std::string_view parsed_name;
   // What the plan was made of.

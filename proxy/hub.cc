@@ -42,6 +42,7 @@ Hub::Hub(const Config* config, Random random, WorkerId workers)
              .versions = &versions_,
              .store = &store_,
              .flights = &flights_,
+             .sizes = &sizes_,
              .prepared = &prepared_,
              .decisions = &decisions_,
              .statistics = &statistics_,
@@ -92,28 +93,15 @@ void Hub::TakeClientBytes(ClientId id, Outbox* into) {
   if (session == nullptr) return;
   const size_t bytes = session->client_out.bytes();
   if (bytes == 0) {
-    if (session->client_out.has_memory()) KeepMemory(&session->client_out);
+    spare_outboxes_.Keep(&session->client_out);
     return;
   }
   statistics_.bytes_to_clients += bytes;
   std::swap(session->client_out, *into);
-  if (session->client_out.has_memory()) KeepMemory(&session->client_out);
+  spare_outboxes_.Keep(&session->client_out);
   if (bytes >= config_->client_buffer_bytes && session->server() != nullptr) {
     TouchServer(*session->server());
   }
-}
-
-// A client that has nothing to be written has no memory for it.
-void Hub::LendMemory(Session* session) {
-  if (session->client_out.has_memory() || spare_outboxes_.empty()) return;
-  session->client_out = std::move(spare_outboxes_.back());
-  spare_outboxes_.pop_back();
-}
-
-void Hub::KeepMemory(Outbox* outbox) {
-  constexpr size_t kMostSpare = 64;
-  Outbox spare = std::exchange(*outbox, {});
-  if (spare_outboxes_.size() < kMostSpare) spare_outboxes_.push_back(std::move(spare));
 }
 
 void Hub::TakeServerBytes(ServerId id, Outbox* into) {
@@ -174,7 +162,7 @@ ClientId Hub::OnClientOpened(bool trusted_listener, std::string peer, TimePoint 
 void Hub::OnClientBytes(ClientId id, std::string_view bytes, TimePoint now) {
   Session* session = FindSession(id);
   if (session == nullptr) return;
-  LendMemory(session);
+  spare_outboxes_.Lend(&session->client_out);
   session->OnClientBytes(bytes, now);
   Settle(session, now);
 }

@@ -25,6 +25,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/spare_outboxes.h"
+#include "cache/known_sizes.h"
 #include "cache/single_flight.h"
 #include "cache/store.h"
 #include "cache/versions.h"
@@ -218,8 +220,6 @@ class Hub {
     size_t clients = 0;
     Duration processor_time{};
   };
-  void LendMemory(Session* session);
-  void KeepMemory(Outbox* outbox);
   void Touch(const Session& session);
   void TouchServer(const pool::ServerConnection& server);
   void TouchServer(ServerId id);
@@ -331,9 +331,9 @@ class Hub {
   cache::VersionTable versions_;
   cache::Store store_;
   cache::SingleFlight flights_;
+  cache::KnownSizes sizes_;
   DecisionPool decisions_;
-  // Empty, with memory: of clients that have nothing to be written, for those that will have.
-  std::vector<Outbox> spare_outboxes_;
+  SpareOutboxes spare_outboxes_{64};
   pool::PreparedRegistry prepared_;
   Statistics statistics_;
   MismatchLog mismatches_;

@@ -431,7 +431,7 @@ void Hub::OnServerBytes(ServerId id, std::string_view bytes, TimePoint now) {
   const bool relayed =
       server->state() == ServerState::kLoggingIn && session != nullptr && !session->judged();
   if (relayed || server->state() == ServerState::kLeased) {
-    LendMemory(session);
+    spare_outboxes_.Lend(&session->client_out);
     session->OnServerBytes(bytes, now);
     Settle(session, now);
     // A login that waits for its client's answer makes room for another.

@@ -39,6 +39,7 @@
 #include "base/transport.h"
 #include "cache/fill.h"
 #include "cache/key.h"
+#include "cache/known_sizes.h"
 #include "cache/single_flight.h"
 #include "cache/store.h"
 #include "cache/versions.h"
@@ -71,6 +72,7 @@ struct Shared {
   cache::VersionTable* versions = nullptr;
   cache::Store* store = nullptr;
   cache::SingleFlight* flights = nullptr;
+  cache::KnownSizes* sizes = nullptr;
   pool::PreparedRegistry* prepared = nullptr;
   DecisionPool* decisions = nullptr;
   Statistics* statistics = nullptr;
@@ -297,6 +299,7 @@ class Session {
     std::unique_ptr<Verified> verified;  // then the fill is only compared
     bool leading = false;                // a flight of others waits for the fill
     Digest key{};                        // of the fill
+    bool only_reads = false;             // that the cache may keep
     bool may_change_catalog = false;
     bool failed = false;  // an error has come
     std::shared_ptr<StatementRecord> record;
@@ -356,6 +359,7 @@ class Session {
   void RefuseBlocks();
   bool DecideQuery();
   bool DecideExtended();
+  bool InCacheableForm();
   bool DecideCacheableForm();
   bool WaitForReload(TimePoint now);
   bool WaitForAudit();
@@ -369,7 +373,8 @@ class Session {
   void AddReadRows();
   RunValues ValuesOfQuery() const;
   RunValues ValuesOf(const pgwire::Bind& bind, const ClientStatement& statement) const;
-  std::string_view CacheRefusal() const;
+  bool IsBehindReads() const;
+  std::string_view CacheRefusal();
   bool HasTimeWord() const;
   bool TryCache(TimePoint now);
   void NoteBypass(std::string_view reason, CallCounts* counts);
@@ -402,7 +407,7 @@ class Session {
   void EndBatchOnServer();
   void AdoptNames();
   void PutNamesOnServer();
-  bool DropsAllNames() const;
+  bool DropsAllNames();
   void SendToServer();
   void OpenBatch();
   void FlushOpenBatch();
@@ -443,11 +448,13 @@ class Session {
   void PassError(const pgwire::Piece& piece, const pgwire::ErrorFields& fields);
   void OnCopyIn();
   void MergeOldestBatch();
-  void Pass(const pgwire::Piece& piece);
+  void Pass(const pgwire::Piece& piece);  // and what may be kept of it to the fill
+  void Tell(const pgwire::Piece& piece);  // the client, as it is
   void RefuseChanged();
   void FailTransaction();
   void SkipToSync();
   void Restore(const Expected& skipped);
+  void OnFillAbandoned(Batch& batch);
   void EndFill(Batch& batch, TimePoint now);
 
   // --- session_verify.cc: modes observe and verify ---
@@ -509,7 +516,7 @@ class Session {
   void RemovePin();
   void NotePins();
   void AskAudit();
-  bool EndsIdle() const;
+  bool EndsIdle();
   bool MayForgetCode() const;
   bool IsUndecided() const { return pin_ == catalog::Pin::kFunction && MayForgetCode(); }
   void NoteUnaudited();

@@ -329,7 +329,6 @@ bool Session::DecideExtended() {
   if (!local && !remote && !local_portal_.empty() && request().messages.size() > 1) local = true;
   if (local && remote) decision().forced = OursMixed();
   decision().local = local && !remote;
-  decision().cacheable_form = !local && DecideCacheableForm();
   return true;
 }
 
@@ -344,6 +343,13 @@ void Session::DecideRuns(const std::shared_ptr<ClientStatement>& statement, std:
   }
 }
 
+// Looked at only where it matters. REQUIRES: the request's messages are as they came.
+bool Session::InCacheableForm() {
+  std::optional<bool>& known = decision().cacheable_form;
+  if (!known) known = request().kind == Request::Kind::kExtended && DecideCacheableForm();
+  return *known;
+}
+
 // [Parse] Bind [Describe portal] Execute Sync, on the unnamed portal, without a row limit.
 bool Session::DecideCacheableForm() {
   const auto& messages = request().messages;
@@ -352,11 +358,10 @@ bool Session::DecideCacheableForm() {
     return at < messages.size() && messages[at].type == type ? &messages[at++] : nullptr;
   };
   if (request().rest_bytes > 0 || !request().synced || decision().records.size() != 1) return false;
-  if (const Request::Message* message = next(frontend::kParse)) {
+  if (next(frontend::kParse) != nullptr) {
     decision().has_parse = true;
-    decision().parsed_name = pgwire::Parse::Decode(request().body(*message))->name;
-    // A name that exists is the server's error to raise.
-    if (!decision().parsed_name.empty() && FindStatement(decision().parsed_name)) return false;
+    decision().parsed_name = decision().parsed.front().name;
+    if (decision().parses_known_name) return false;  // the server's error to raise
   }
   const Request::Message* bind_message = next(frontend::kBind);
   if (bind_message == nullptr) return false;
@@ -479,8 +484,16 @@ bool Session::IsOneSelect() const {
          decision().plan.refusal != catalog::Refusal::kMultipleStatements;
 }
 
+// Whether what is unanswered are reads outside of a transaction, of which answers may be kept. They
+// leave the session as it is, so that the answer to what is asked behind them may be kept, too;
+// only it cannot come from here, before theirs.
+bool Session::IsBehindReads() const {
+  return !Quiet() && status_ == pgwire::TransactionStatus::kIdle && !begin_owed_ && !audit_due_ &&
+         std::ranges::all_of(batches_, [](const Batch& batch) { return batch.only_reads; });
+}
+
 // Why neither a hit nor a fill may be; empty if they may. A constant.
-std::string_view Session::CacheRefusal() const {
+std::string_view Session::CacheRefusal() {
   using catalog::Refusal;
   if (ceiling_ == CacheMode::kOff || own_settings_->now().cache == CacheMode::kOff)
     return "cache_off";
@@ -489,10 +502,10 @@ std::string_view Session::CacheRefusal() const {
   // A name that is unknown to a catalog that is being loaded again may not be unknown for long.
   if (IsOneSelect() && !database_->usable()) return RefusalName(Refusal::kCatalogNotLoaded);
   if (decision().plan.refusal != Refusal::kNone) return RefusalName(decision().plan.refusal);
-  if (!decision().cacheable_form) return "protocol_form";
+  if (!InCacheableForm()) return "protocol_form";
   // The server has to hold what the client names there itself; a hit would prepare nothing.
   if (own_names_ && decision().has_parse && !decision().parsed_name.empty()) return "protocol_form";
-  if (!Quiet() || batch_open_) return "in_pipeline";
+  if (batch_open_ || !(Quiet() || IsBehindReads())) return "in_pipeline";
   if (status_ == pgwire::TransactionStatus::kFailed) return "failed_transaction";
   if (!isolation_known_) return "isolation_level";
   if (!environment_) return "settings_unknown";
@@ -568,7 +581,7 @@ bool Session::TryCache(TimePoint now) {
   const auto entry = shared_.store->Lookup(decision().key, now, policy.read, &outcome);
   const bool whole = entry && !(entry->row_description().empty() &&
                                 (decision().describes_portal || !decision().statement));
-  if (whole && !ledger_.HasWritten(entry->stamps())) {
+  if (whole && Quiet() && !ledger_.HasWritten(entry->stamps())) {
     ++counts.calls;
     if (policy.mode != CacheMode::kOn) {
       WouldHit(entry, policy, now);
@@ -587,9 +600,12 @@ bool Session::TryCache(TimePoint now) {
   const bool may_fill = ledger_.empty();
   AddReadRows();
   if (auto stamps = shared_.versions->Capture(decision().plan.read_counters); stamps && may_fill) {
-    // Only outside a transaction: a session that holds locks must not wait for another.
+    const size_t copied = shared_.sizes->CopyLimit(decision().key, policy.max_entry_bytes);
+    // Only outside a transaction: a session that holds locks must not wait for another; nor what is
+    // behind others in a pipeline.
     // Where nothing is served there is nothing to wait for.
-    if (!joined_ && status_ == pgwire::TransactionStatus::kIdle && policy.mode == CacheMode::kOn) {
+    if (!joined_ && copied > 0 && Quiet() && status_ == pgwire::TransactionStatus::kIdle &&
+        policy.mode == CacheMode::kOn) {
       joined_ = true;
       switch (shared_.flights->Join(decision().key, *stamps, id_)) {
         case cache::SingleFlight::Role::kFollower:
@@ -604,8 +620,8 @@ bool Session::TryCache(TimePoint now) {
           break;
       }
     }
-    fill_ = std::make_unique<cache::Fill>(decision().key, *stamps, now, policy.max_entry_bytes,
-                                          policy.read, static_cast<uint8_t>(policy.cache_class));
+    fill_ = std::make_unique<cache::Fill>(decision().key, *stamps, now, copied, policy.read,
+                                          static_cast<uint8_t>(policy.cache_class));
   }
   ++shared_.statistics->misses;
   ++counts.calls;

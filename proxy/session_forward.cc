@@ -253,9 +253,9 @@ void Session::PutNamesOnServer() {
 }
 
 // Whether the request is DISCARD ALL or DEALLOCATE ALL where neither can fail.
-bool Session::DropsAllNames() const {
+bool Session::DropsAllNames() {
   if (status_ != pgwire::TransactionStatus::kIdle || batch_open_ || !batches_.empty() ||
-      !decision().cacheable_form || decision().records.size() != 1 ||
+      !InCacheableForm() || decision().records.size() != 1 ||
       decision().records[0]->info().statements.size() != 1) {
     return false;
   }
@@ -323,6 +323,7 @@ void Session::SendToServer() {
   OpenBatch();
   NoteEffects();
   if (fill_ != nullptr) {
+    batches_.back().only_reads = true;
     batches_.back().fill = std::move(fill_);
     batches_.back().verified = std::move(verified_);
     batches_.back().leading = std::exchange(leading_, false);

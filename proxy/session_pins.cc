@@ -98,7 +98,7 @@ void Session::AskAudit() {
 
 // Whether the server will be at rest, and in no transaction, behind the request that has just been
 // sent: an audit can be sent in the same write.
-bool Session::EndsIdle() const {
+bool Session::EndsIdle() {
   if (batch_open_ || batches_.size() != 1 || request().rest_bytes > 0 || decision().unknown ||
       decision().forced || server_skips_ || AheadUnanswered()) {
     return false;
@@ -119,7 +119,7 @@ bool Session::EndsIdle() const {
     }
   }
   // In the extended protocol it must have been run, too.
-  const bool is_run = decision().cacheable_form && !decision().parses_known_name;
+  const bool is_run = InCacheableForm() && !decision().parses_known_name;
   return in_block ? count == 1 && is_run : count > 0;
 }
 

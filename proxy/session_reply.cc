@@ -94,20 +94,27 @@ void Session::Pass(const pgwire::Piece& piece) {
   if (!batches_.empty() && batches_.front().fill != nullptr) {
     Batch& batch = batches_.front();
     batch.fill->OnPiece(piece.type, piece.message_bytes, piece.first, piece.bytes);
-    if (batch.fill->outcome() != cache::FillOutcome::kOpen &&
-        batch.fill->outcome() != cache::FillOutcome::kComplete) {
-      if (batch.verified) {
-        SkipVerify(batch.verified);
-      } else {
-        ++shared_.statistics->fills_abandoned;
-      }
-      batch.fill.reset();
-      LandFlight(batch);
-    }
+    if (batch.fill->outcome() != cache::FillOutcome::kOpen) OnFillAbandoned(batch);
   }
+  Tell(piece);
+}
+
+void Session::Tell(const pgwire::Piece& piece) {
   if (state_ == SessionState::kDraining) return;
   client_out.Append(piece.bytes);
   told_half_ = !piece.last;
+}
+
+// Nobody has to wait for it any more. Of what is too large the size is still wanted.
+void Session::OnFillAbandoned(Batch& batch) {
+  LandFlight(batch);
+  if (batch.fill->outcome() == cache::FillOutcome::kAbandonedTooLarge && !batch.verified) return;
+  if (batch.verified) {
+    SkipVerify(batch.verified);
+  } else {
+    ++shared_.statistics->fills_abandoned;
+  }
+  batch.fill.reset();
 }
 
 void Session::DropMarkers() {
@@ -438,6 +445,7 @@ void Session::Restore(const Expected& skipped) {
 void Session::EndFill(Batch& batch, TimePoint now) {
   if (batch.verified) return EndVerify(batch, now);
   if (batch.fill != nullptr) {
+    if (batch.fill->completed()) shared_.sizes->Note(batch.fill->key(), batch.fill->bytes());
     auto entry = batch.fill->Finish(now);
     if (entry != nullptr && shared_.store->Insert(std::move(entry))) {
       ++shared_.statistics->fills_stored;
@@ -510,7 +518,7 @@ bool Session::OnReadyForQuery(const pgwire::Piece& piece, TimePoint now) {
     return true;
   }
   refused_ = false;
-  Pass(piece);
+  Tell(piece);  // the batch is over: it is no part of what may be kept of the next
   if (pool_mode_ == pool::PoolMode::kStatement && !idle && !begin_owed_ && batches_.empty()) {
     Fatal(BlockInStatementMode());  // begun by what could not be read
     return false;

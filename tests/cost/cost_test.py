@@ -18,7 +18,7 @@ PROGRAM = None
 
 # Of one query.
 INSTRUCTIONS = {"hit-simple": 12300, "hit-extended": 13850, "hit-prepared": 12500,
-                "forward-simple": 6150, "forward-extended": 9250, "forward-prepared": 7500}
+                "forward-simple": 6150, "forward-extended": 8450, "forward-prepared": 7000}
 ALLOCATIONS = 0
 
 

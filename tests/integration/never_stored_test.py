@@ -198,6 +198,19 @@ class NeverStored(ServerCase):
                        for _ in range(4)}
             self.assertEqual(len(answers), 4)
 
+    def test_what_is_large_is_stored_once_its_size_is_known(self):
+        """Of an answer that nobody has seen before, little is copied."""
+        client = self.wire()
+        for sql, outcomes in (("SELECT repeat('s', 500000) FROM t WHERE id = 1", ["miss", "hit", "hit"]),
+                              ("SELECT repeat('l', 2000000) FROM t WHERE id < 3", ["miss", "miss", "hit"]),
+                              ("SELECT repeat('h', 5000000) FROM t WHERE id < 3", ["miss"] * 4)):
+            seen = []
+            for _ in outcomes:
+                rows = client.query(sql)
+                seen.append(client.last())
+                self.assertEqual({len(row[0]) for row in rows}, {int(sql.split(", ")[1].split(")")[0])})
+            self.assertEqual(seen, outcomes, sql)
+
     def test_plain_ones_are_stored(self):
         """The other side: without it a proxy that stores nothing would pass."""
         if DIRECT:

@@ -138,8 +138,21 @@ TEST(FillTest, TooLargeAtEveryBoundary) {
       EXPECT_EQ(fill.outcome() == FillOutcome::kAbandonedTooLarge, sent > limit) << limit;
       fill.OnPiece(message[0], message.size(), false, std::string_view(message).substr(1));
     }
+    // Its size is known in any case.
+    EXPECT_TRUE(fill.completed());
+    EXPECT_EQ(fill.bytes(), whole);
     EXPECT_EQ(fill.Finish(kDone) != nullptr, limit >= whole) << limit;
   }
+}
+
+TEST(FillTest, WhatIsTooLargeAndFailsHasNoSize) {
+  Fill fill = MakeFill(1);
+  Feed(fill, {kColumns, kRow});
+  EXPECT_EQ(fill.outcome(), FillOutcome::kAbandonedTooLarge);
+  EXPECT_FALSE(fill.completed());
+  Feed(fill, {Message('E', "no"), Complete("SELECT 1")});
+  EXPECT_EQ(fill.outcome(), FillOutcome::kAbandonedByReply);
+  EXPECT_FALSE(fill.completed());
 }
 
 TEST(FillTest, HugeMessageLengthIsRefusedBeforeItIsCopied) {

@@ -12,6 +12,8 @@ namespace {
 using pool::ServerState;
 
 constexpr char kRead[] = "SELECT bbalance FROM branches WHERE bid = 1";
+constexpr char kReadSecond[] = "SELECT bbalance FROM branches WHERE bid = 2";
+constexpr char kReadThird[] = "SELECT bbalance FROM branches WHERE bid = 3";
 constexpr char kUpdate[] = "UPDATE branches SET bbalance = $1 WHERE bid = $2";
 constexpr char kUpdateFirst[] = "UPDATE branches SET bbalance = $1 WHERE bid = 1";
 constexpr char kUpdateSecond[] = "UPDATE branches SET bbalance = $1 WHERE bid = 2";
@@ -64,6 +66,64 @@ TEST_F(PipelineTest, HitsAndMissesKeepTheirPlaces) {
         .Run("");
     EXPECT_EQ(Get(client_), "1 2 D:0 C:SELECT 1 Z:I 1 2 C:UPDATE 1 Z:I 1 2 D:0 C:SELECT 1 Z:I");
   }
+  ExpectClean();
+}
+
+// Whether what they read is kept does not depend on who waits for what.
+TEST_F(PipelineTest, WhatIsReadBehindReadsIsKept) {
+  const auto ask = [this] {
+    client_.Query(kRead).Parse("", kReadThird).Run("").Query(kReadSecond);
+    EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:I 1 2 D:0 C:SELECT 1 Z:I T D:0 C:SELECT 1 Z:I");
+  };
+  ask();
+  EXPECT_EQ(world_.hub->statistics().fills_stored, 3u);
+  EXPECT_EQ(world_.hub->statistics().misses, 3u);
+  ask();
+  EXPECT_EQ(world_.hub->statistics().hits, 3u);
+  EXPECT_EQ(world_.hub->statistics().bypasses, 0u);
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, WhatIsReadBehindAWriteIsNotKept) {
+  client_.Query(kRead).Query("UPDATE branches SET bbalance = 5 WHERE bid = 2").Query(kReadSecond);
+  EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:I C:UPDATE 1 Z:I T D:5 C:SELECT 1 Z:I");
+  EXPECT_EQ(world_.hub->statistics().fills_stored, 1u);
+  EXPECT_EQ(world_.hub->statistics().bypasses_by_reason.at("in_pipeline"), 1u);
+  ExpectClean();
+}
+
+// Another writes before the server has answered, and is seen by the second or not.
+TEST_F(PipelineTest, WhatIsReadBehindReadsIsNotKeptIfAnotherWrites) {
+  FakeClient& other = world_.LoggedIn();
+  client_.Query(kRead).Query(kReadSecond);
+  for (auto& [id, server] : world_.servers) server.held = true;
+  world_.Run();
+  other.Query("UPDATE branches SET bbalance = 5 WHERE bid = 2");
+  world_.Run();
+  for (auto& [id, server] : world_.servers) server.held = false;
+  EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:I T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(Get(other), "C:UPDATE 1 Z:I");
+  EXPECT_EQ(world_.Ask(other, kReadSecond), "T D:5 C:SELECT 1 Z:I");
+  EXPECT_EQ(world_.Ask(client_, kReadSecond), "T D:5 C:SELECT 1 Z:I");
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, WhatIsKnownIsAskedAnewBehindAMiss) {
+  world_.Ask(client_, kRead);
+  client_.Query(kReadSecond).Query(kRead).Query(kReadThird);
+  EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:I T D:0 C:SELECT 1 Z:I T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world_.hub->statistics().hits, 0u);
+  EXPECT_EQ(world_.hub->statistics().fills_stored, 4u);
+  ExpectClean();
+}
+
+TEST_F(PipelineTest, WithinATransactionNothingIsKeptBehindWhatIsUnanswered) {
+  world_.Ask(client_, "BEGIN");
+  world_.Ask(client_, kRead);
+  client_.Query(kReadSecond).Query(kReadThird).Query("COMMIT");
+  EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:T T D:0 C:SELECT 1 Z:T C:COMMIT Z:I");
+  EXPECT_EQ(world_.hub->statistics().fills_stored, 2u);
+  EXPECT_EQ(world_.hub->statistics().bypasses_by_reason.at("in_pipeline"), 1u);
   ExpectClean();
 }
 
