@@ -13,8 +13,7 @@ namespace pgsidecar {
 
 using Digest = std::array<uint8_t, 32>;
 
-// SHA-256 (FIPS 180-4) of `bytes`, by OpenSSL's libcrypto. No allocation after a thread's first
-// call.
+// SHA-256 (FIPS 180-4) of `bytes`, by OpenSSL's libcrypto. No allocation.
 Digest Sha256(std::string_view bytes);
 
 // XXH3, 64 bits. Not collision-resistant: whoever finds something under it compares the whole key.

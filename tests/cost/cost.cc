@@ -9,7 +9,6 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <string>
 #include <string_view>
 
@@ -22,13 +21,24 @@ bool counting = false;
 
 }  // namespace
 
-void* operator new(size_t size) {
+// In place of the C library's, so that what other libraries allocate is counted, too.
+extern "C" {
+void* __libc_malloc(size_t size);
+void* __libc_calloc(size_t count, size_t size);
+void* __libc_realloc(void* memory, size_t size);
+void* malloc(size_t size) {
   allocations += counting;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
+  return __libc_malloc(size);
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void* calloc(size_t count, size_t size) {
+  allocations += counting;
+  return __libc_calloc(count, size);
+}
+void* realloc(void* memory, size_t size) {
+  allocations += counting;
+  return __libc_realloc(memory, size);
+}
+}
 
 namespace pgsidecar::proxy {
 namespace {

@@ -17,7 +17,7 @@ QUERIES = 500
 PROGRAM = None
 
 # Of one query.
-INSTRUCTIONS = {"hit-simple": 12300, "hit-extended": 13850, "hit-prepared": 12500,
+INSTRUCTIONS = {"hit-simple": 11700, "hit-extended": 13100, "hit-prepared": 11900,
                 "forward-simple": 6150, "forward-extended": 8450, "forward-prepared": 7000}
 ALLOCATIONS = 0
 
