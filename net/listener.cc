@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "net/address.h"
 #include "net/unix_socket.h"
 #include "proxy/session.h"
@@ -52,6 +54,10 @@ Result<bool> Listener::Open(uv_loop_t* loop, const proxy::ListenAddress& address
                  "", ""};
   }
   stream_.data = this;
+  uv_prepare_init(loop, &turn_);
+  turn_.data = this;
+  uv_prepare_start(&turn_,
+                   [](uv_prepare_t* turn) { static_cast<Listener*>(turn->data)->OnTurn(); });
   if (!unix_socket_) {
     sockaddr_storage bound{};
     int length = sizeof bound;
@@ -65,10 +71,22 @@ Result<bool> Listener::Open(uv_loop_t* loop, const proxy::ListenAddress& address
 }
 
 void Listener::OnConnection(uv_stream_t* stream, int status) {
-  if (status == 0) static_cast<Listener*>(stream->data)->Accept();
+  auto* listener = static_cast<Listener*>(stream->data);
+  if (status != 0) return;
+  if (listener->has_accepted_) {
+    listener->one_waits_ = true;
+  } else {
+    listener->Accept();
+  }
+}
+
+void Listener::OnTurn() {
+  has_accepted_ = false;
+  if (std::exchange(one_waits_, false)) Accept();
 }
 
 void Listener::Accept() {
+  has_accepted_ = true;
   auto* accepted = new Accepted;
   Arrival arrival{-1, unix_socket_, trusted_, std::string(proxy::kUnixPeer)};
   if (unix_socket_) {
@@ -91,6 +109,7 @@ void Listener::Accept() {
 
 void Listener::Close() {
   uv_close(&handle_, nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&turn_), nullptr);
   if (unix_socket_) unlink(path_.c_str());
 }
 

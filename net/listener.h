@@ -1,7 +1,8 @@
 // A socket on which clients arrive.
 //
 // It accepts and hands each client's socket on: whose loop will carry it is not the listener's
-// affair.
+// affair. In a turn of the loop it accepts one, however many have arrived: accepting takes longer
+// than answering, and the loop has others to answer.
 
 #ifndef PGSIDECAR_NET_LISTENER_H_
 #define PGSIDECAR_NET_LISTENER_H_
@@ -43,6 +44,7 @@ class Listener {
 
  private:
   static void OnConnection(uv_stream_t* stream, int status);
+  void OnTurn();
   void Accept();
 
   OnArrival on_arrival_;
@@ -52,6 +54,9 @@ class Listener {
     uv_tcp_t tcp_;
     uv_pipe_t pipe_;
   };
+  uv_prepare_t turn_;
+  bool has_accepted_ = false;  // in this turn
+  bool one_waits_ = false;     // libuv has accepted it, and goes on when it is taken
   bool unix_socket_ = false;
   bool trusted_ = false;
   std::string path_;  // of a Unix socket

@@ -92,6 +92,13 @@ TEST_F(PipelineTest, WhatIsReadBehindAWriteIsNotKept) {
   ExpectClean();
 }
 
+TEST_F(PipelineTest, WhatIsReadBehindASettingIsNotKept) {
+  client_.Query(kRead).Query("SET app.tenant = '1'").Query(kReadSecond);
+  EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:I C:SET Z:I T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world_.hub->statistics().fills_stored, 1u);
+  EXPECT_EQ(world_.hub->statistics().bypasses_by_reason.at("in_pipeline"), 1u);
+}
+
 // Another writes before the server has answered, and is seen by the second or not.
 TEST_F(PipelineTest, WhatIsReadBehindReadsIsNotKeptIfAnotherWrites) {
   FakeClient& other = world_.LoggedIn();
