@@ -101,7 +101,7 @@ void Fill::Abandon(FillOutcome why) {
   builder_.DropMessages();
 }
 
-EntryRef Fill::Finish(TimePoint now) {
+EntryRef Fill::Finish(TimePoint now, TimePoint begun_at) {
   if (outcome_ != FillOutcome::kOpen) return nullptr;
   const std::string_view complete = builder_.messages().substr(
       std::min(fields_.description_bytes + fields_.rows_bytes, builder_.messages().size()));
@@ -111,7 +111,7 @@ EntryRef Fill::Finish(TimePoint now) {
     return nullptr;
   }
   outcome_ = FillOutcome::kComplete;
-  fields_.server_time = std::max(now - fields_.filled_at, Duration{0});
+  fields_.server_time = std::max(now - std::max(fields_.filled_at, begun_at), Duration{0});
   entry_ = builder_.Build(fields_);
   return entry_;
 }

@@ -52,8 +52,9 @@ class Fill {
 
   // At ReadyForQuery: the entry to insert, or nullptr if the fill was abandoned or did not see
   // exactly one CommandComplete with a tag of SELECT and the number of rows that it kept. The fill
-  // is over afterwards; key() and stamps() stay valid.
-  EntryRef Finish(TimePoint now);
+  // is over afterwards; key() and stamps() stay valid. `begun_at`: since when the server has had
+  // nothing else of this session's to do, if that is later than when it was sent.
+  EntryRef Finish(TimePoint now, TimePoint begun_at = {});
 
  private:
   void Begin(char type, size_t message_bytes);

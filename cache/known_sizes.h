@@ -32,12 +32,13 @@ class KnownSizes {
   void Note(const Digest& key, size_t bytes);
 
  private:
-  static constexpr size_t kSlots = 1024;
+  static constexpr size_t kSets = 256;
   struct Slot {
     uint64_t hash = 0;
     size_t bytes = 0;  // 0: free
   };
-  std::array<Slot, kSlots> slots_;
+  using Set = std::array<Slot, 4>;
+  std::array<Set, kSets> sets_;
 };
 
 }  // namespace pgsidecar::cache

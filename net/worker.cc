@@ -199,7 +199,11 @@ void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) 
   if (count > 0) {
     worker->reads_.push_back({connection, {buffer->base, static_cast<size_t>(count)}});
     worker->read_bytes_ += static_cast<size_t>(count);
-    if (worker->reads_.size() < kMaxReads && worker->read_bytes_ < kMaxReadBytes) return;
+    // Under TLS the loop must not say that the other end has gone before what it has said is taken.
+    if (!IsGuarded(*connection) && worker->reads_.size() < kMaxReads &&
+        worker->read_bytes_ < kMaxReadBytes) {
+      return;
+    }
   } else {
     worker->DeliverReads();
     worker->Lose(connection,
@@ -220,12 +224,15 @@ void Worker::DeliverReads() {
     return true;
   });
   if (!reads_.empty()) {
-    // Those of a kind go the same way, so that the second finds it warm; servers first, whose
-    // connections may become free for who asks.
-    std::ranges::sort(reads_, {}, [](const Read& read) { return read.connection->role; });
     const TimePoint now = Now();
     SharedHub::Access hub = hub_->Lock(id_);
-    for (const Read& read : reads_) Hand(*hub, *read.connection, read.bytes, now);
+    // Those of a kind go the same way, so that the second finds it warm; servers first, whose
+    // connections may become free for who asks.
+    for (const Role role : {Role::kServer, Role::kClient}) {
+      for (const Read& read : reads_) {
+        if (read.connection->role == role) Hand(*hub, *read.connection, read.bytes, now);
+      }
+    }
     Collect(*hub);
   }
   reads_.clear();

@@ -145,7 +145,7 @@ class Worker {
   uv_async_t wake_;
   uv_check_t check_;  // runs when everything that the loop has found ready has been read
   std::vector<char> read_buffer_;
-  std::vector<Read> reads_;       // in read_buffer_, not delivered yet: one of a connection
+  std::vector<Read> reads_;       // in read_buffer_, not delivered yet, in their order
   size_t read_bytes_ = 0;         // that they take
   std::vector<char> tls_buffer_;  // for decrypted bytes; empty as long as there is no TLS
   std::atomic<TimePoint> turned_at_{};

@@ -67,9 +67,8 @@ struct Decision {
   std::string_view text;  // of a simple Query: exactly as it came; a view into `request`
   std::vector<sql::Literal> literals;  // of `text`
   bool parses_known_name = false;
-  // Of that statement, in the extended protocol.
-  std::shared_ptr<ClientStatement> statement;
-  // The same, if it is in a cacheable form; views into `request`.
+  std::shared_ptr<ClientStatement> statement;  // that is run last, in the extended protocol
+  // Of it, if the request is in a cacheable form; views into `request`.
   pgwire::Bind bind;
   bool has_parse = false;
   bool describes_portal = false;

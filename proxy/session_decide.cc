@@ -486,13 +486,16 @@ bool Session::IsOneSelect() const {
 
 // Whether what is unanswered are reads outside of a transaction, of which answers may be kept. They
 // leave the session as it is, so that the answer to what is asked behind them may be kept, too;
-// only it cannot come from here, before theirs.
+// only it cannot come from here, before theirs. Each that may be kept takes memory from now on.
 bool Session::IsBehindReads() const {
-  return !Quiet() && status_ == pgwire::TransactionStatus::kIdle && !begin_owed_ && !audit_due_ &&
+  constexpr size_t kMostReads = 64;
+  return !Quiet() && batches_.size() < kMostReads && status_ == pgwire::TransactionStatus::kIdle &&
+         !begin_owed_ && !audit_due_ &&
          std::ranges::all_of(batches_, [](const Batch& batch) { return batch.only_reads; });
 }
 
-// Why neither a hit nor a fill may be; empty if they may. A constant.
+// Why neither a hit nor a fill may be; empty if a fill may, and a hit unless something is
+// unanswered. A constant.
 std::string_view Session::CacheRefusal() {
   using catalog::Refusal;
   if (ceiling_ == CacheMode::kOff || own_settings_->now().cache == CacheMode::kOff)

@@ -446,7 +446,7 @@ void Session::EndFill(Batch& batch, TimePoint now) {
   if (batch.verified) return EndVerify(batch, now);
   if (batch.fill != nullptr) {
     if (batch.fill->completed()) shared_.sizes->Note(batch.fill->key(), batch.fill->bytes());
-    auto entry = batch.fill->Finish(now);
+    auto entry = batch.fill->Finish(now, begun_at_);
     if (entry != nullptr && shared_.store->Insert(std::move(entry))) {
       ++shared_.statistics->fills_stored;
     } else {

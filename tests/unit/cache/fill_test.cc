@@ -300,6 +300,15 @@ TEST(FillTest, TooManyStamps) {
   EXPECT_EQ(fill.Finish(kDone), nullptr);
 }
 
+// In a pipeline: what the server did before, others have been answered with.
+TEST(FillTest, WhatItWaitedForOthersIsNotItsOwnTime) {
+  Fill fill = MakeFill();
+  Feed(fill, {kColumns, Complete("SELECT 0")});
+  const auto entry = fill.Finish(kDone, kDone - milliseconds(2));
+  EXPECT_EQ(entry->server_time(), milliseconds(2));
+  EXPECT_EQ(entry->filled_at(), kSent);
+}
+
 TEST(FillTest, ClockThatGoesBackSavesNothing) {
   Fill fill = MakeFill();
   Feed(fill, {kColumns, Complete("SELECT 0")});

@@ -40,6 +40,23 @@ TEST(KnownSizesTest, OnlyWhatIsLargeTakesAPlace) {
   EXPECT_EQ(sizes.CopyLimit(Sha256("large"), kMax), kMax);
 }
 
+// The first byte of a key chooses the set.
+TEST(KnownSizesTest, ThoseOfOneSetDoNotDriveEachOtherOut) {
+  KnownSizes sizes;
+  const auto key = [](uint8_t number) { return Digest{7, number}; };
+  for (int round = 0; round < 3; ++round) {
+    for (uint8_t number = 1; number <= 4; ++number) {
+      EXPECT_EQ(sizes.CopyLimit(key(number), kMax), round == 0 ? kUnseen : kMax);
+      sizes.Note(key(number), kMax);
+    }
+  }
+  sizes.Note(key(5), kMax);  // in place of the one that was noted longest ago
+  EXPECT_EQ(sizes.CopyLimit(key(1), kMax), kUnseen);
+  for (uint8_t number = 2; number <= 5; ++number) {
+    EXPECT_EQ(sizes.CopyLimit(key(number), kMax), kMax);
+  }
+}
+
 TEST(KnownSizesTest, AnAnswerThatHasBecomeSmallIsForgottenToBeTooLarge) {
   KnownSizes sizes;
   sizes.Note(Sha256("key"), kMax + 1);

@@ -84,6 +84,15 @@ TEST_F(PipelineTest, WhatIsReadBehindReadsIsKept) {
   ExpectClean();
 }
 
+// Each that is kept takes memory before it is answered.
+TEST_F(PipelineTest, OnlySoManyAreKeptBehindOneAnother) {
+  for (int i = 0; i < 100; ++i) client_.Query(kRead);
+  Get(client_);
+  EXPECT_EQ(world_.hub->statistics().fills_stored, 64u);
+  EXPECT_EQ(world_.hub->statistics().bypasses_by_reason.at("in_pipeline"), 36u);
+  ExpectClean();
+}
+
 TEST_F(PipelineTest, WhatIsReadBehindAWriteIsNotKept) {
   client_.Query(kRead).Query("UPDATE branches SET bbalance = 5 WHERE bid = 2").Query(kReadSecond);
   EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:I C:UPDATE 1 Z:I T D:5 C:SELECT 1 Z:I");
