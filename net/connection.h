@@ -23,7 +23,7 @@ namespace pgsidecar::net {
 class Worker;
 struct Resolution;
 
-enum class Role : uint8_t { kServer, kClient, kCancel };
+enum class Role : uint8_t { kClient, kServer, kCancel };
 
 struct Connection {
   Connection(Worker* the_worker, Role the_role, uint64_t the_id)

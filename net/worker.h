@@ -5,8 +5,8 @@
 // hub, and then writes what the hub wants to be written, as far as the sockets take it. So the
 // hub's code runs several times in a row while it is in the processor's nearest cache; a write in
 // between, the kernel's whole way to another process, would drive it out. Only what a socket does
-// not take waits. Under the hub's lock bytes are taken over, never carried: no system call is made
-// there.
+// not take waits; what comes under TLS ends the reading. Under the hub's lock bytes are taken over,
+// never carried: no system call is made there.
 //
 // Everything here runs on the loop's thread, but for what says otherwise.
 

@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "tests/unit/proxy/world.h"
 
 namespace pgsidecar::proxy {
@@ -93,19 +98,37 @@ TEST_F(PipelineTest, OnlySoManyAreKeptBehindOneAnother) {
   ExpectClean();
 }
 
-TEST_F(PipelineTest, WhatIsReadBehindAWriteIsNotKept) {
-  client_.Query(kRead).Query("UPDATE branches SET bbalance = 5 WHERE bid = 2").Query(kReadSecond);
-  EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:I C:UPDATE 1 Z:I T D:5 C:SELECT 1 Z:I");
-  EXPECT_EQ(world_.hub->statistics().fills_stored, 1u);
-  EXPECT_EQ(world_.hub->statistics().bypasses_by_reason.at("in_pipeline"), 1u);
-  ExpectClean();
+TEST_F(PipelineTest, WhatIsReadBehindAWriteOrASettingIsNotKept) {
+  const std::vector<std::array<std::string, 3>> behind = {
+      {"UPDATE branches SET bbalance = 5 WHERE bid = 2", "C:UPDATE 1", "D:5"},
+      {"SET app.tenant = '1'", "C:SET", "D:0"}};
+  for (const auto& [sql, answer, row] : behind) {
+    World world(OneConnection());
+    FakeClient& client = world.LoggedIn();
+    client.Query(kRead).Query(sql).Query(kReadSecond);
+    world.Run();
+    EXPECT_EQ(client.Take(),
+              "T D:0 C:SELECT 1 Z:I " + answer + " Z:I T " + row + " C:SELECT 1 Z:I");
+    EXPECT_EQ(world.hub->statistics().fills_stored, 1u);
+    EXPECT_EQ(world.hub->statistics().bypasses_by_reason.at("in_pipeline"), 1u);
+  }
 }
 
-TEST_F(PipelineTest, WhatIsReadBehindASettingIsNotKept) {
-  client_.Query(kRead).Query("SET app.tenant = '1'").Query(kReadSecond);
-  EXPECT_EQ(Get(client_), "T D:0 C:SELECT 1 Z:I C:SET Z:I T D:0 C:SELECT 1 Z:I");
-  EXPECT_EQ(world_.hub->statistics().fills_stored, 1u);
-  EXPECT_EQ(world_.hub->statistics().bypasses_by_reason.at("in_pipeline"), 1u);
+TEST_F(PipelineTest, OneOfSeveralReadsIsCancelled) {
+  for (auto& [id, server] : world_.servers) server.held = true;
+  client_.Query(kRead).Query(kReadSecond).Query(kReadThird);
+  world_.Run();
+  for (auto& [id, server] : world_.servers) {
+    server.backend->Receive(std::exchange(server.to_backend, {}));
+  }
+  world_.RequestCancel(client_);
+  world_.Run();
+  for (auto& [id, server] : world_.servers) server.held = false;
+  EXPECT_EQ(Get(client_), "E:57014 Z:I T D:0 C:SELECT 1 Z:I T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world_.hub->statistics().fills_abandoned, 1u);
+  EXPECT_EQ(world_.hub->statistics().fills_stored, 2u);
+  EXPECT_EQ(world_.Ask(client_, kReadSecond), "T D:0 C:SELECT 1 Z:I");
+  EXPECT_EQ(world_.hub->statistics().hits, 1u);
 }
 
 // Another writes before the server has answered, and is seen by the second or not.
