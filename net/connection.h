@@ -1,8 +1,8 @@
-// One socket of libuv's, TCP or Unix: what a client or the server is to the loop.
+// What a client or the server is to a worker's loop: a socket, and what is on its way out of it.
 //
-// Owned by the loop of its worker, and touched by that worker's thread alone: created with `new`,
-// deleted in uv_close's callback, never anywhere else, since libuv may hold on to the handle until
-// then.
+// Created with `new`, touched by the worker's thread alone, and deleted at the end of the turn of
+// the loop in which it is closed, never before: libuv, and whoever has called what closed it, may
+// hold on to it until then.
 
 #ifndef PGSIDECAR_NET_CONNECTION_H_
 #define PGSIDECAR_NET_CONNECTION_H_
@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/lazy.h"
 #include "base/outbox.h"
+#include "net/socket.h"
 #include "net/tls_stream.h"
 #include "pool/tls_negotiation.h"
 
@@ -29,20 +30,16 @@ struct Connection {
   Connection(Worker* the_worker, Role the_role, uint64_t the_id)
       : worker(the_worker), role(the_role), id(the_id) {}
 
-  union {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-  };
+  Socket socket;
   Worker* worker;
   Role role;
   uint64_t id;  // of the session or server connection that it carries
 
-  Outbox taken;  // out of the hub, to be written
-  bool write_active = false;
+  Outbox taken;          // out of the hub, to be written
+  bool blocked = false;  // the socket has taken no more, and is watched until it does
   bool reading = false;
   bool connected = false;  // and TLS to the server up, or left out
+  bool closed = false;
 
   // Null on a plain connection. Until TLS is up it may hold what goes before it in plain.
   std::unique_ptr<TlsStream> tls;
@@ -58,14 +55,9 @@ struct Connection {
 
   // What a client whom nothing holds up never needs.
   struct Rest {
-    uv_write_t write_request;
-    // What it is at while `write_active`; not to be touched until it is done.
-    Outbox writing;
     Outbox last;
-    uv_shutdown_t shutdown_request;
     // Of a connection to the server, until it is settled whether it is encrypted.
     std::unique_ptr<pool::TlsNegotiation> negotiation;
-    uv_connect_t connect_request;
     // Called by the loop. `status` is libuv's: of the name service or of connecting.
     void (*connect_ended)(Connection* connection, int status) = nullptr;
     Resolution* resolution = nullptr;  // the name service is being asked for the server's address

@@ -1,5 +1,10 @@
 #include "net/connector.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,23 +21,34 @@ struct Resolution {
 
 namespace {
 
-void OnConnected(uv_connect_t* request, int status) {
-  if (status == UV_ECANCELED) return;  // closed by us
-  auto* connection = static_cast<Connection*>(request->handle->data);
-  connection->rest->connect_ended(connection, status);
+void OnConnected(uv_poll_t* poll, int status, int events) {
+  auto* connection = static_cast<Connection*>(poll->data);
+  connection->socket.Ready(status, events);
+  connection->socket.Watch(0, nullptr);
+  connection->rest->connect_ended(connection, connection->socket.ConnectStatus());
 }
 
-int ConnectTo(Connection* connection, const sockaddr* address) {
-  uv_tcp_nodelay(&connection->tcp, 1);
-  return uv_tcp_connect(&connection->rest.Edit().connect_request, &connection->tcp, address,
-                        OnConnected);
+int ConnectTo(uv_loop_t* loop, Connection* connection, const sockaddr* address, socklen_t size) {
+  const int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return uv_translate_sys_error(errno);
+  if (const int status = connection->socket.Open(loop, descriptor, connection); status != 0) {
+    return status;
+  }
+  if (address->sa_family != AF_UNIX) connection->socket.SetTcpOptions();
+  if (connect(descriptor, address, size) != 0 && errno != EINPROGRESS) {
+    return uv_translate_sys_error(errno);
+  }
+  connection->socket.Watch(UV_WRITABLE, OnConnected);
+  return 0;
 }
 
 void OnResolved(uv_getaddrinfo_t* request, int status, addrinfo* addresses) {
   const std::unique_ptr<Resolution> resolution(static_cast<Resolution*>(request->data));
   if (Connection* connection = resolution->connection) {
     connection->rest.Edit().resolution = nullptr;
-    if (status == 0) status = ConnectTo(connection, addresses->ai_addr);
+    if (status == 0) {
+      status = ConnectTo(request->loop, connection, addresses->ai_addr, addresses->ai_addrlen);
+    }
     if (status != 0) connection->rest->connect_ended(connection, status);
   }
   uv_freeaddrinfo(addresses);
@@ -41,22 +57,23 @@ void OnResolved(uv_getaddrinfo_t* request, int status, addrinfo* addresses) {
 }  // namespace
 
 int Connect(uv_loop_t* loop, const proxy::UpstreamUrl& upstream, Connection* connection) {
-  if (IsUnixDirectory(upstream.host)) {
-    uv_pipe_init(loop, &connection->pipe, 0);
-    connection->handle.data = connection;
-    uv_pipe_connect(&connection->rest.Edit().connect_request, &connection->pipe,
-                    SocketPath(upstream.host, upstream.port).c_str(), OnConnected);
-    return 0;
-  }
-  uv_tcp_init(loop, &connection->tcp);
-  connection->handle.data = connection;
-  // An address needs no name service, and no turn of the thread pool.
   sockaddr_storage address{};
-  auto* in4 = reinterpret_cast<sockaddr_in*>(&address);
-  auto* in6 = reinterpret_cast<sockaddr_in6*>(&address);
-  if (uv_ip4_addr(upstream.host.c_str(), upstream.port, in4) == 0 ||
-      uv_ip6_addr(upstream.host.c_str(), upstream.port, in6) == 0) {
-    return ConnectTo(connection, reinterpret_cast<sockaddr*>(&address));
+  auto* any = reinterpret_cast<sockaddr*>(&address);
+  if (IsUnixDirectory(upstream.host)) {
+    auto* local = reinterpret_cast<sockaddr_un*>(&address);
+    const std::string path = SocketPath(upstream.host, upstream.port);
+    if (path.size() >= sizeof local->sun_path) return UV_ENAMETOOLONG;
+    local->sun_family = AF_UNIX;
+    path.copy(local->sun_path, path.size());
+    return ConnectTo(loop, connection, any, sizeof *local);
+  }
+  // An address needs no name service, and no turn of the thread pool.
+  if (uv_ip4_addr(upstream.host.c_str(), upstream.port, reinterpret_cast<sockaddr_in*>(any)) == 0) {
+    return ConnectTo(loop, connection, any, sizeof(sockaddr_in));
+  }
+  if (uv_ip6_addr(upstream.host.c_str(), upstream.port, reinterpret_cast<sockaddr_in6*>(any)) ==
+      0) {
+    return ConnectTo(loop, connection, any, sizeof(sockaddr_in6));
   }
   auto resolution = std::make_unique<Resolution>(Resolution{connection, {}});
   resolution->request.data = resolution.get();

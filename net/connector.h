@@ -11,8 +11,7 @@
 namespace pgsidecar::net {
 
 // Opens the connection's socket on `loop`: its `connect_ended` follows, unless the connection is
-// closed before or an error of libuv's is returned. Either way the handle has to be closed with
-// uv_close.
+// closed before or an error of libuv's is returned.
 [[nodiscard]] int Connect(uv_loop_t* loop, const proxy::UpstreamUrl& upstream,
                           Connection* connection);
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "net/address.h"
@@ -19,12 +20,14 @@ constexpr size_t kReadBufferBytes = size_t{64} * 1024;
 // What is read before it is delivered, besides kMaxReads; a read that fills the rest of the buffer
 // is above that.
 constexpr size_t kMaxReadBytes = kReadBufferBytes / 2;
-// What TLS itself may have to say to one that does not listen.
-constexpr size_t kMaxTlsBacklogBytes = size_t{64} * 1024;
+// How often one that has more to say is read before it is another's turn.
+constexpr int kReadsInARow = 8;
+// What is encrypted ahead of the socket, and what TLS itself may have to say to one that does not
+// listen.
+constexpr size_t kMaxTlsBacklogBytes = 2 * size_t{64} * 1024;
 constexpr uint64_t kTickMs = 50;
 // How long a client may take to read our last words.
 constexpr Duration kLingerTime = std::chrono::seconds(2);
-constexpr unsigned kKeepaliveSeconds = 60;
 constexpr const char* kNotConnected = "could not connect to the server";
 
 }  // namespace
@@ -75,10 +78,8 @@ void Worker::Run() {
   }
   uv_timer_start(
       &timer_, [](uv_timer_t* timer) { static_cast<Worker*>(timer->data)->Tick(); }, 0, kTickMs);
-  uv_check_start(&check_, [](uv_check_t* check) {
-    auto* worker = static_cast<Worker*>(check->data);
-    if (!worker->reads_.empty()) worker->Settle();
-  });
+  uv_check_start(&check_,
+                 [](uv_check_t* check) { static_cast<Worker*>(check->data)->OnTurnEnded(); });
   uv_run(&loop_, UV_RUN_DEFAULT);
   running_ = false;
 }
@@ -98,25 +99,12 @@ void Worker::Adopt(proxy::ClientId client, Arrival arrival) {
 
 void Worker::Open(Adopted adopted) {
   auto* connection = new Connection(this, Role::kClient, adopted.client);
-  const uv_os_sock_t socket = adopted.arrival.socket;
-  int status = 0;
-  if (adopted.arrival.unix_socket) {
-    uv_pipe_init(&loop_, &connection->pipe, 0);
-    status = uv_pipe_open(&connection->pipe, socket);
-  } else {
-    uv_tcp_init(&loop_, &connection->tcp);
-    status = uv_tcp_open(&connection->tcp, socket);
-  }
-  connection->handle.data = connection;
   clients_[connection->id] = connection;
-  if (status != 0) {
-    close(socket);
+  if (const int status = connection->socket.Open(&loop_, adopted.arrival.socket, connection);
+      status != 0) {
     return Lose(connection, NetError("could not take the client's connection", status));
   }
-  if (!adopted.arrival.unix_socket) {
-    uv_tcp_nodelay(&connection->tcp, 1);
-    uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
-  }
+  if (!adopted.arrival.unix_socket) connection->socket.SetTcpOptions();
   connection->connected = true;
   news_.push_back({News::Kind::kReady, connection, {}});
 }
@@ -165,7 +153,6 @@ void Worker::OnOpen(Connection* connection) {
     return UpdateReading(connection);
   }
   connection->deadline = TimePoint::max();
-  if (!IsUnixDirectory(upstream_.host)) uv_tcp_keepalive(&connection->tcp, 1, kKeepaliveSeconds);
   TransportSecurity transport;
   if (connection->tls != nullptr) transport = connection->tls->security();
   const bool repeats =
@@ -186,32 +173,39 @@ void Worker::OnOpen(Connection* connection) {
 
 // --- reading ---
 
-void Worker::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
-  Worker* worker = static_cast<Connection*>(handle->data)->worker;
-  *buffer = uv_buf_init(worker->read_buffer_.data() + worker->read_bytes_,
-                        static_cast<unsigned>(worker->read_buffer_.size() - worker->read_bytes_));
+void Worker::OnReady(uv_poll_t* poll, int status, int events) {
+  auto* connection = static_cast<Connection*>(poll->data);
+  Worker* worker = connection->worker;
+  events = connection->socket.Ready(status, events);
+  if ((events & UV_READABLE) != 0) worker->Receive(connection);
+  if ((events & UV_WRITABLE) != 0) worker->GoOnWriting(connection);
+  if (status != 0) worker->UpdateWatch(connection);  // until who reads or writes is told why
 }
 
-void Worker::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
-  auto* connection = static_cast<Connection*>(stream->data);
-  Worker* worker = connection->worker;
-  if (count == 0) return;
-  if (count > 0) {
-    worker->reads_.push_back({connection, {buffer->base, static_cast<size_t>(count)}});
-    worker->read_bytes_ += static_cast<size_t>(count);
-    // Under TLS the loop must not say that the other end has gone before what it has said is taken.
-    if (!IsGuarded(*connection) && worker->reads_.size() < kMaxReads &&
-        worker->read_bytes_ < kMaxReadBytes) {
-      return;
+void Worker::OnTurnEnded() {
+  if (!reads_.empty()) Settle();
+  never_opened_.clear();
+}
+
+void Worker::Receive(Connection* connection) {
+  for (int i = 0; i < kReadsInARow && connection->reading && !connection->closed; ++i) {
+    const std::span<char> room = std::span(read_buffer_).subspan(read_bytes_);
+    const ssize_t count = connection->socket.Receive(room);
+    if (count == UV_EAGAIN) return;
+    if (count <= 0) {
+      DeliverReads();
+      Lose(connection,
+           count == 0 ? Error{"08006", "server closed the connection unexpectedly", "", ""}
+                      : NetError("lost the connection to the server", static_cast<int>(count)));
+      return Settle();
     }
-  } else {
-    worker->DeliverReads();
-    worker->Lose(connection,
-                 count == UV_EOF
-                     ? Error{"08006", "server closed the connection unexpectedly", "", ""}
-                     : NetError("lost the connection to the server", static_cast<int>(count)));
+    reads_.push_back({connection, {room.data(), static_cast<size_t>(count)}});
+    read_bytes_ += static_cast<size_t>(count);
+    const bool full = static_cast<size_t>(count) == room.size();
+    if (reads_.size() < kMaxReads && read_bytes_ < kMaxReadBytes) return;
+    Settle();
+    if (!full) return;
   }
-  worker->Settle();
 }
 
 // What has been read, to whom it is for.
@@ -270,21 +264,21 @@ bool Worker::WantsBytes(const Connection& connection) const {
 }
 
 void Worker::UpdateReading(Connection* connection) {
-  if (!connection->connected || uv_is_closing(&connection->handle)) return;
+  if (!connection->connected || connection->closed) return;
   // What TLS still holds comes before what the socket has.
   if (connection->tls != nullptr && !connection->ending && connection->tls->has_input()) {
     Pump(connection);
     connection->tls->Keep();
-    if (uv_is_closing(&connection->handle)) return;
+    if (connection->closed) return;
   }
-  const bool wants = WantsBytes(*connection);
-  if (wants == connection->reading) return;
-  connection->reading = wants;
-  if (wants) {
-    uv_read_start(&connection->stream, OnAllocate, OnRead);
-  } else {
-    uv_read_stop(&connection->stream);
-  }
+  connection->reading = WantsBytes(*connection);
+  UpdateWatch(connection);
+}
+
+void Worker::UpdateWatch(Connection* connection) {
+  if (connection->closed) return;
+  connection->socket.Watch(
+      (connection->reading ? UV_READABLE : 0) | (connection->blocked ? UV_WRITABLE : 0), OnReady);
 }
 
 // --- between the hub and the sockets ---
@@ -307,7 +301,7 @@ void Worker::Collect(proxy::Hub& hub) {
 // to be read.
 void Worker::Note(proxy::Hub& hub, Connection* connection) {
   if (connection == nullptr || !connection->connected) return;
-  const bool may_take = !connection->write_active && connection->taken.empty();
+  const bool may_take = !connection->blocked && connection->taken.empty();
   connection->left_behind = !may_take;
   if (connection->role == Role::kClient) {
     if (may_take) {
@@ -328,11 +322,10 @@ void Worker::Note(proxy::Hub& hub, Connection* connection) {
 void Worker::Tell(proxy::Hub& hub, const News& news) {
   Connection* connection = news.connection;
   const uint64_t id = connection->id;
-  const bool closing = uv_is_closing(&connection->handle) != 0;
   const TimePoint now = Now();
   switch (news.kind) {
     case News::Kind::kReady:
-      if (closing || connection->ending) return;
+      if (connection->closed || connection->ending) return;
       Note(hub, connection);
       if (connection->taken.empty() && connection->holds_input) hub.OnClientDrained(id, now);
       return;
@@ -403,7 +396,7 @@ Connection* Worker::Find(Role role, uint64_t id) {
 
 // Writes what has been taken, and behind it the last words, as far as the socket takes it.
 void Worker::Write(Connection* connection) {
-  if (connection->write_active || uv_is_closing(&connection->handle)) return;
+  if (connection->blocked || connection->closed) return;
   const bool had_bytes = !connection->taken.empty();
   while (true) {
     if (connection->ending && connection->taken.empty())
@@ -419,7 +412,7 @@ void Worker::Write(Connection* connection) {
   if (connection->ending) {
     if (std::exchange(connection->shut_down, true)) return;
     // Closing now could destroy what the other end has not read yet; it closes when it has.
-    uv_shutdown(&connection->rest.Edit().shutdown_request, &connection->stream, nullptr);
+    connection->socket.ShutDown();
     return UpdateReading(connection);
   }
   // What was held back because of these bytes goes on.
@@ -428,70 +421,42 @@ void Worker::Write(Connection* connection) {
   }
 }
 
-// Writes what the socket takes. Returns false if it takes no more: the rest is handed to uv_write.
+// Writes what the socket takes. Returns false if it takes no more for now, or is lost.
 bool Worker::WriteSome(Connection* connection, Outbox* out) {
-  constexpr size_t kMaxPieces = 16;
-  std::array<std::string_view, kMaxPieces> pieces;
-  std::array<uv_buf_t, kMaxPieces> buffers;
+  std::array<std::string_view, Socket::kMaxPieces> pieces;
   const size_t count = out->Peek(pieces);
-  for (size_t i = 0; i < count; ++i) {
-    buffers[i] =
-        uv_buf_init(const_cast<char*>(pieces[i].data()), static_cast<unsigned>(pieces[i].size()));
-  }
-  const int written =
-      uv_try_write(&connection->stream, buffers.data(), static_cast<unsigned>(count));
+  const ssize_t written = connection->socket.Send(std::span(pieces).first(count));
   if (written > 0) {
     out->Consume(static_cast<size_t>(written));
     return true;
   }
-  if (written != UV_EAGAIN) {
-    out->Clear();
-    Lose(connection, NetError("lost the connection", written));
+  if (written == UV_EAGAIN) {
+    connection->blocked = true;
+    UpdateWatch(connection);
     return false;
   }
-  connection->rest.Edit().writing = std::exchange(*out, {});
-  std::vector<std::string_view> all(connection->rest->writing.pieces());
-  all.resize(connection->rest->writing.Peek(all));
-  std::vector<uv_buf_t> blocks;
-  blocks.reserve(all.size());
-  for (const std::string_view piece : all) {
-    blocks.push_back(
-        uv_buf_init(const_cast<char*>(piece.data()), static_cast<unsigned>(piece.size())));
-  }
-  connection->rest.Edit().write_request.data = connection;
-  connection->write_active = true;
-  const int status = uv_write(&connection->rest.Edit().write_request, &connection->stream,
-                              blocks.data(), static_cast<unsigned>(blocks.size()), OnWritten);
-  if (status != 0) {
-    connection->write_active = false;
-    Lose(connection, NetError("lost the connection", status));
-  }
+  out->Clear();
+  Lose(connection, NetError("lost the connection", static_cast<int>(written)));
   return false;
 }
 
-void Worker::OnWritten(uv_write_t* request, int status) {
-  auto* connection = static_cast<Connection*>(request->data);
-  connection->write_active = false;
-  if (status == UV_ECANCELED || uv_is_closing(&connection->handle)) return;
-  Worker* worker = connection->worker;
-  connection->rest.Edit().writing = {};
-  if (status != 0) {
-    worker->Lose(connection, NetError("lost the connection", status));
-  } else {
-    worker->Write(connection);
-    if (connection->tls != nullptr) worker->UpdateReading(connection);
-    const bool done = !connection->write_active && connection->connected && !connection->ending;
-    if (done && connection->role != Role::kCancel) {
-      worker->news_.push_back({News::Kind::kReady, connection, {}});
-    }
+// The socket takes more.
+void Worker::GoOnWriting(Connection* connection) {
+  connection->blocked = false;
+  Write(connection);
+  UpdateWatch(connection);
+  if (connection->tls != nullptr) UpdateReading(connection);
+  const bool done = !connection->blocked && connection->connected && !connection->ending;
+  if (done && connection->role != Role::kCancel) {
+    news_.push_back({News::Kind::kReady, connection, {}});
   }
-  worker->Settle();
+  Settle();
 }
 
 // --- ending ---
 
 void Worker::Lose(Connection* connection, Error error) {
-  if (uv_is_closing(&connection->handle)) return;
+  if (connection->closed) return;
   const bool told = connection->ending;  // the hub has let go of it
   if (connection->rest->negotiation != nullptr && !told) GiveRefusal(connection);
   Close(connection);
@@ -509,7 +474,7 @@ void Worker::End(Connection* connection, Outbox last) {
 }
 
 void Worker::Close(Connection* connection) {
-  if (uv_is_closing(&connection->handle)) return;
+  if (std::exchange(connection->closed, true)) return;
   if (const auto it = clients_.find(connection->id);
       it != clients_.end() && it->second == connection) {
     clients_.erase(it);
@@ -520,10 +485,13 @@ void Worker::Close(Connection* connection) {
   }
   others_.erase(connection);
   AbandonResolution(connection);
-  uv_close(&connection->handle, OnClosed);
+  if (!connection->socket.is_open()) {
+    never_opened_.emplace_back(connection);
+    return;
+  }
+  connection->socket.Close(
+      [](uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); });
 }
-
-void Worker::OnClosed(uv_handle_t* handle) { delete static_cast<Connection*>(handle->data); }
 
 void Worker::CloseAll() {
   if (std::exchange(ended_, true)) return;

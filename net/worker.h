@@ -5,8 +5,8 @@
 // hub, and then writes what the hub wants to be written, as far as the sockets take it. So the
 // hub's code runs several times in a row while it is in the processor's nearest cache; a write in
 // between, the kernel's whole way to another process, would drive it out. Only what a socket does
-// not take waits; what comes under TLS ends the reading. Under the hub's lock bytes are taken over,
-// never carried: no system call is made there.
+// not take waits. Under the hub's lock bytes are taken over, never carried: no system call is made
+// there.
 //
 // Everything here runs on the loop's thread, but for what says otherwise.
 
@@ -84,12 +84,11 @@ class Worker {
     Error error;  // of kLost
   };
 
-  static void OnAllocate(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
-  static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
-  static void OnWritten(uv_write_t* request, int status);
+  static void OnReady(uv_poll_t* poll, int status, int events);
   static void OnConnectEnded(Connection* connection, int status);
-  static void OnClosed(uv_handle_t* handle);
+  void OnTurnEnded();
 
+  void Receive(Connection* connection);
   void DeliverReads();
   void Deliver(const Connection& connection, std::string_view bytes);
   // Whether its bytes are TLS, or may yet be.
@@ -114,9 +113,11 @@ class Worker {
   void Connect(proxy::ServerId id, Role role, Outbox first_bytes,
                std::unique_ptr<pool::TlsNegotiation> negotiation);
   void Write(Connection* connection);
+  void GoOnWriting(Connection* connection);
   bool WriteSome(Connection* connection, Outbox* out);
   bool WantsBytes(const Connection& connection) const;
   void UpdateReading(Connection* connection);
+  void UpdateWatch(Connection* connection);
   void End(Connection* connection, Outbox last);
   void Close(Connection* connection);
   void CloseAll();
@@ -144,6 +145,8 @@ class Worker {
   uv_timer_t timer_;
   uv_async_t wake_;
   uv_check_t check_;  // runs when everything that the loop has found ready has been read
+  // Closed before it had a socket, which else says when it can be deleted.
+  std::vector<std::unique_ptr<Connection>> never_opened_;
   std::vector<char> read_buffer_;
   std::vector<Read> reads_;       // in read_buffer_, not delivered yet, in their order
   size_t read_bytes_ = 0;         // that they take

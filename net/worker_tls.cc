@@ -46,7 +46,7 @@ void Worker::Negotiate(Connection* connection, TlsNegotiation::Step step) {
         connection->tls = std::make_unique<TlsStream>(tls_->server(), step == Step::kHandshake);
       }
       connection->reading = true;
-      uv_read_start(&connection->stream, OnAllocate, OnRead);
+      UpdateWatch(connection);
       if (step == Step::kHandshake) {
         ShakeHands(connection);
         return;
@@ -142,8 +142,7 @@ void Worker::Pump(Connection* connection) {
   TlsStream& tls = *connection->tls;
   if (!tls.established() && !ShakeHands(connection)) return;
   tls_buffer_.resize(kPlainBytes);
-  while (!uv_is_closing(&connection->handle) && !connection->ending && tls.has_input() &&
-         WantsBytes(*connection)) {
+  while (!connection->closed && !connection->ending && tls.has_input() && WantsBytes(*connection)) {
     size_t count = 0;
     switch (tls.Read(tls_buffer_, &count)) {
       case TlsStream::Outcome::kDone:
@@ -198,7 +197,7 @@ bool Worker::ShakeHands(Connection* connection) {
   } else {
     OnOpen(connection);
   }
-  return !uv_is_closing(&connection->handle);
+  return !connection->closed;
 }
 
 // --- bytes out ---
