@@ -2,6 +2,7 @@
 connection is lost to the pool, and what they had not committed has not happened."""
 
 import contextlib
+import signal
 import struct
 import threading
 import time
@@ -226,6 +227,37 @@ class Disconnect(ServerCase):
                     self.vanish(client, reset)
                     self.assert_unchanged()
 
+    def test_many_in_a_turn(self):
+        """An answer, the loss of a server connection, requests, of clients too that are gone behind
+        them, and new clients: found all at once, since the proxy was stopped meanwhile."""
+        robbed, asking, patient, gone, reset = (harness.wire(self.proxy) for _ in range(5))
+        robbed.query("BEGIN")
+        backend = robbed.query("SELECT pg_backend_pid()")[0][0]
+        asking.send(w.query("SELECT 7 FROM pg_sleep(0.2)"))
+        self.proxy.process.send_signal(signal.SIGSTOP)
+        try:
+            self.truth.execute("SELECT pg_terminate_backend(%s)", (int(backend),))
+            for client in (robbed, patient, gone, reset):
+                client.send(w.query("SELECT 8"))
+            self.vanish(gone, False)
+            self.vanish(reset, True)
+            arriving = [w.Wire(self.proxy.port) for _ in range(10)]
+            for client in arriving:
+                client.send(w.startup_packet({"user": "postgres", "database": "postgres"}))
+            time.sleep(0.4)  # until the answer is there
+        finally:
+            self.proxy.process.send_signal(signal.SIGCONT)
+        self.assertEqual(asking.rows(asking.read_until_ready()), [["7"]])
+        self.assertEqual(patient.rows(patient.read_until_ready()), [["8"]])
+        with self.assertRaises((w.ServerError, w.ConnectionClosed)):
+            robbed.rows(robbed.read_until_ready())
+        for client in arriving:
+            client.authenticate("postgres", None)
+            self.assertEqual(client.query("SELECT 9"), [["9"]])
+        for client in (robbed, asking, patient, *arriving):
+            client.close()
+        self.assert_unchanged()
+
     def test_in_a_storm(self):
         """Many at once, each at another point of its life."""
         def one(number):
@@ -249,6 +281,7 @@ class Disconnect(ServerCase):
 class InModeSession(Disconnect):
     MODE_FLAGS = ("--pool-mode", "session")
     RESETS = (True,)
+    test_many_in_a_turn = None  # more clients at work than the pool has connections
     test_during_login = None
     test_in_a_storm = None
 
