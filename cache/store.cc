@@ -213,7 +213,7 @@ size_t Store::Sweep(TimePoint now, size_t places) {
   Shard& shard = shards_[swept_shard_];
   // In pieces, so that nobody waits for the shard for long. What moves meanwhile, from a piece that
   // is still to come to one that is over, waits for the next time.
-  constexpr size_t kSlotsATime = 512;
+  constexpr size_t kSlotsATime = 64;
   std::vector<EntryRef> dead;
   while (places > 0) {
     const size_t before = dead.size();

@@ -44,7 +44,11 @@ void CloseHandle(Handle* handle) {
 }  // namespace
 
 Process::Process(const proxy::Config* config, Health* health, TlsStore* tls)
-    : config_(config), health_(health), tls_(tls), hub_(config, RandomBytes, WorkersOf(*config)) {
+    : config_(config),
+      health_(health),
+      tls_(tls),
+      hub_(config, RandomBytes, WorkersOf(*config)),
+      janitor_(hub_.Lock(SharedHub::kNobody)->sweeper()) {
   for (proxy::WorkerId id = 0; id < WorkersOf(*config); ++id) {
     workers_.push_back(std::make_unique<Worker>(id, config->upstream, tls, &hub_));
   }
@@ -128,6 +132,7 @@ void Process::Tick() {
       hub->OnWorkerTime(id, workers_[id]->processor_time());
     }
     hub->OnTick(now);
+    janitor_.set_interval(hub->config().sweep_interval);
     ready = hub->ready();
     done = done_ && done_(*hub);
     ordered = hub->ordered_shutdown();
@@ -206,7 +211,7 @@ Result<bool> Process::RunUntil(std::function<bool(const proxy::Hub&)> done) {
 
 Result<bool> Process::Run() {
   std::deque<Thread> threads(workers_.size() - 1);
-  Result<bool> started = true;
+  Result<bool> started = janitor_.Start();
   for (size_t i = 1; i < workers_.size() && started.ok(); ++i) {
     started = threads[i - 1].Start([worker = workers_[i].get()] { worker->Run(); });
   }
@@ -218,6 +223,7 @@ Result<bool> Process::Run() {
     EndWorkers();
   }
   for (Thread& thread : threads) thread.Join();
+  janitor_.Stop();
   return started;
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/result.h"
 #include "net/health.h"
+#include "net/janitor.h"
 #include "net/listener.h"
 #include "net/shared_hub.h"
 #include "net/tls_context.h"
@@ -64,6 +65,7 @@ class Process {
   Health* health_;
   TlsStore* tls_;
   SharedHub hub_;
+  Janitor janitor_;
   // On worker 0's loop: they outlive it.
   uv_timer_t timer_;
   std::vector<std::unique_ptr<uv_signal_t>> signals_;

@@ -219,6 +219,7 @@ void Hub::SettleOne(Session* session, TimePoint now) {
   }
   if (session->state() == SessionState::kConsole) logins_.erase(session->id());
   if (session->server() != nullptr) TouchServer(*session->server());
+  List(session);
   Touch(*session);
 }
 
@@ -304,34 +305,42 @@ void Hub::OnTick(TimePoint now) {
   NextLogin(now);
   FeedPools(now);
   TickConsole(now);
-  Sweep(now);
-  std::vector<ClientId> ids;
-  ids.reserve(sessions_.size());
-  for (const auto& [id, session] : sessions_) ids.push_back(id);
-  for (const ClientId id : ids) {
-    if (Session* session = FindSession(id)) {
-      session->OnTick(now);
-      const pool::ServerConnection* server = session->server();
-      const bool speaks = server != nullptr && server->out.bytes() > 0;
-      if (speaks || session->has_actions()) Settle(session, now);
+  TickSessions(now);
+  TrimDoors();
+}
+
+// Every active session, and of the idle ones, of which there may be thousands, a twentieth.
+void Hub::TickSessions(TimePoint now) {
+  constexpr size_t kParts = 20, kFewestBuckets = 16;
+  ticking_.clear();
+  ticking_.swap(active_);
+  for (const ClientId id : ticking_) {
+    if (Session* session = FindSession(id)) session->listed = false;
+  }
+  const size_t buckets = sessions_.bucket_count();
+  for (size_t i = 0; i < std::min(buckets, std::max(kFewestBuckets, buckets / kParts + 1)); ++i) {
+    ticked_bucket_ = (ticked_bucket_ + 1) % buckets;
+    for (auto it = sessions_.cbegin(ticked_bucket_); it != sessions_.cend(ticked_bucket_); ++it) {
+      if (it->second->is_idle()) ticking_.push_back(it->first);
+    }
+  }
+  for (size_t i = 0; i < ticking_.size(); ++i) {
+    Session* session = FindSession(ticking_[i]);
+    if (session == nullptr) continue;
+    session->OnTick(now);
+    const pool::ServerConnection* server = session->server();
+    const bool speaks = server != nullptr && server->out.bytes() > 0;
+    if (speaks || session->has_actions()) {
+      Settle(session, now);
+    } else {
+      List(session);
     }
   }
 }
 
-// A sixteenth of the cache in every sweep_interval, and of that a little at each tick: clients wait
-// meanwhile.
-void Hub::Sweep(TimePoint now) {
-  constexpr double kParts = 16;
-  constexpr size_t kFewestPlaces = 16, kMostPlaces = 1024;
-  const double share =
-      static_cast<double>((now - swept_at_).count()) /
-      (kParts * static_cast<double>(std::max<int64_t>(config_->sweep_interval.count(), 1)));
-  const auto places =
-      static_cast<size_t>(std::min(share, 1.0) * static_cast<double>(store_.places()));
-  if (places < kFewestPlaces && share < 1) return;
-  swept_at_ = now;
-  store_.Sweep(now, std::clamp(places, kFewestPlaces, kMostPlaces));
-  TrimDoors();
+void Hub::List(Session* session) {
+  if (session->is_idle() || std::exchange(session->listed, true)) return;
+  active_.push_back(session->id());
 }
 
 // A server that has taken the connection and says nothing. A login that is relayed is the client's

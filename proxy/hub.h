@@ -29,6 +29,7 @@
 #include "cache/known_sizes.h"
 #include "cache/single_flight.h"
 #include "cache/store.h"
+#include "cache/sweeper.h"
 #include "cache/versions.h"
 #include "pool/login_gate.h"
 #include "pool/pool.h"
@@ -186,6 +187,9 @@ class Hub {
   const Config& config() const { return *config_; }
   const Statistics& statistics() const { return statistics_; }
   const cache::Store& store() const { return store_; }
+  // The store's clean-up, which is left to the hub's owner: on any thread, without a lock of the
+  // hub's.
+  cache::Sweeper* sweeper() { return &sweeper_; }
   const cache::VersionTable& versions() const { return versions_; }
   const cache::SingleFlight& flights() const { return flights_; }
   const MismatchLog& mismatches() const { return mismatches_; }
@@ -295,7 +299,8 @@ class Hub {
   void OnWatched(Watch* watch, TimePoint now);
   void WakeForCatalog(const Database* database, TimePoint now);
   void EscalateAll(const Database* only);
-  void Sweep(TimePoint now);
+  void TickSessions(TimePoint now);
+  void List(Session* session);
   void EndOverdue(TimePoint now);
 
   // --- hub_pools.cc ---
@@ -330,6 +335,7 @@ class Hub {
   Random random_;
   cache::VersionTable versions_;
   cache::Store store_;
+  cache::Sweeper sweeper_{&store_};
   cache::SingleFlight flights_;
   cache::KnownSizes sizes_;
   DecisionPool decisions_;
@@ -341,6 +347,9 @@ class Hub {
 
   uint64_t next_id_ = 1;
   std::unordered_map<ClientId, std::unique_ptr<Session>> sessions_;
+  std::vector<ClientId> active_;   // those that are not idle, and some that are: see TickSessions
+  std::vector<ClientId> ticking_;  // those that are being told the time
+  size_t ticked_bucket_ = 0;       // of sessions_: the idle ones in it are told next
   std::unordered_map<ServerId, std::unique_ptr<pool::ServerConnection>> servers_;
   std::map<std::string, std::unique_ptr<pool::Pool>> pools_;  // by pool key
   std::vector<std::unique_ptr<Database>> databases_;
@@ -356,7 +365,6 @@ class Hub {
   std::map<ClientId, ConsoleOutcome> console_answers_;  // that wait
   Shutdown shutdown_ = Shutdown::kNo;
   bool draining_ = false;
-  TimePoint swept_at_{};
 
   FlatQueue<ClientId> unsettled_;
   std::vector<Action> taken_;  // of the session that is being settled

@@ -95,8 +95,11 @@ void Hub::OnWatched(Watch* watch, TimePoint now) {
 void Hub::WakeForCatalog(const Database* database, TimePoint now) {
   if (database->awaits_first_load() || database->reloads()) return;
   std::vector<ClientId> waiting;
-  for (const auto& [id, session] : sessions_) {
-    if (session->database() == database && session->waits_for_catalog()) waiting.push_back(id);
+  for (const ClientId id : active_) {
+    const Session* session = FindSession(id);
+    if (session != nullptr && session->database() == database && session->waits_for_catalog()) {
+      waiting.push_back(id);
+    }
   }
   for (const ClientId id : waiting) {
     if (Session* session = FindSession(id)) {

@@ -181,7 +181,9 @@ class Session {
 
   // --- outputs ---
   Outbox client_out;
-  pool::WorkerId worker = 0;  // whose loop carries the socket; kept by the owner
+  // Kept by the owner.
+  pool::WorkerId worker = 0;  // whose loop carries the socket
+  bool listed = false;        // among the owner's active sessions
   // `into` is empty; the session takes its capacity in return.
   void TakeActions(std::vector<Action>* into) { actions_.swap(*into); }
   bool has_actions() const { return !actions_.empty(); }
@@ -222,6 +224,11 @@ class Session {
   // It holds its server connection only because an audit has been put off.
   bool MayBeRecalled() const;
   bool busy() const { return !expected_.empty() || wait_ != Wait::kNone; }
+  // Whether nothing but client_idle_timeout can become due for it.
+  bool is_idle() const {
+    return (state_ == SessionState::kReady || state_ == SessionState::kConsole) &&
+           server_ == nullptr && !busy() && !in_transaction() && !has_actions();
+  }
   bool in_transaction() const { return status_ != pgwire::TransactionStatus::kIdle; }
   TimePoint connected_at() const { return connected_at_; }
   // The proxy, not the server, has found the client to be who it says.

@@ -2,6 +2,7 @@
 // which has its instructions counted by callgrind.
 //
 //     cost KIND COUNT     prints how many allocations COUNT queries of a KIND made
+//     cost tick-N COUNT   the same of COUNT ticks while N clients are idle
 //
 // KIND is hit or forward, then the protocol: hit-simple, hit-extended, hit-prepared,
 // forward-simple, forward-prepared. Before they are counted there are a few to warm up.
@@ -146,6 +147,35 @@ class Cost {
   size_t told_ = 0;
 };
 
+class TickCost {
+ public:
+  explicit TickCost(unsigned clients) : world_(ConfigOf(clients)) {
+    for (unsigned i = 0; i < clients; ++i) world_.LoggedIn();
+    FromTime();
+  }
+
+  size_t Run(int count) {
+    allocations = 0;
+    for (int i = 0; i < count; ++i) FromTime();
+    return allocations;
+  }
+
+ private:
+  static Config ConfigOf(unsigned clients) {
+    Config config = World::DefaultConfig();
+    config.max_client_connections = clients + 1;
+    return config;
+  }
+
+  [[gnu::noinline]] void FromTime() {
+    counting = true;
+    world_.hub->OnTick(world_.now);
+    counting = false;
+  }
+
+  World world_;
+};
+
 }  // namespace
 }  // namespace pgsidecar::proxy
 
@@ -153,9 +183,12 @@ int main(int argc, char** argv) {
   const std::string_view kind = argc == 3 ? argv[1] : "";
   const size_t dash = kind.find('-');
   if (dash == std::string_view::npos) {
-    std::fprintf(stderr, "usage: cost {hit|forward}-{simple|extended|prepared} COUNT\n");
+    std::fprintf(stderr, "usage: cost {{hit|forward}-{simple|extended|prepared}|tick-N} COUNT\n");
     return 2;
   }
-  pgsidecar::proxy::Cost cost(kind.substr(0, dash) == "hit", kind.substr(dash + 1));
-  std::printf("%zu\n", cost.Run(std::atoi(argv[2])));
+  const std::string_view what = kind.substr(0, dash);
+  const std::string_view how = kind.substr(dash + 1);
+  const int count = std::atoi(argv[2]);
+  std::printf("%zu\n", what == "tick" ? pgsidecar::proxy::TickCost(std::atoi(how.data())).Run(count)
+                                      : pgsidecar::proxy::Cost(what == "hit", how).Run(count));
 }

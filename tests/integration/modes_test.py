@@ -274,6 +274,21 @@ class = "search"
                          ("lax", "1h", "ttl"))
 
 
+class CleanUp(Case):
+    FLAGS = ("--ttl", "200ms", "--sweep-interval", "50ms")
+
+    def test_what_is_too_old_goes_unasked(self):
+        client = self.client()
+        for number in range(100):
+            client.execute(f"SELECT a + {number} FROM t")
+
+        def swept():
+            figures = {row["name"]: int(row["value"]) for row in self.show("CACHE")}
+            return figures["cache_entries"] == 0 and figures["cache_swept_total"] >= 100
+
+        wait_until(swept, what="a hundred answers to be swept")
+
+
 class SessionSettings(Case):
     FLAGS = ("--max-foreign-staleness", "100ms")
 

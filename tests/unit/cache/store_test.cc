@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "cache/sweeper.h"
 #include "tests/unit/cache/make_entry.h"
 
 namespace pgsidecar::cache {
@@ -179,6 +180,30 @@ TEST_F(StoreTest, SweepLeavesWhatItsFillerWouldStillRead) {
   EXPECT_EQ(store.Sweep(kNow), 1u);
   EXPECT_EQ(store.Lookup(KeyOf(1), kNow, {.max_age = minutes(10), .check_stamps = false}), old);
   EXPECT_EQ(store.Sweep(kNow + minutes(5)), 1u);
+}
+
+TEST_F(StoreTest, SweeperGoesThroughASixteenthInAnInterval) {
+  Store store({.shards = 1}, &versions_);
+  Sweeper sweeper(&store);
+  constexpr size_t kDead = 4000;
+  for (uint64_t i = 0; i < kDead; ++i) store.Insert(Valid(i, kNow - minutes(1)));
+  TimePoint now = kNow;
+  size_t swept = sweeper.Sweep(now, seconds(1));  // the first call knows of no last one
+  EXPECT_LE(swept, Sweeper::kMostPlaces);
+  const auto pass = [&](Duration duration) {
+    size_t more = 0;
+    for (const TimePoint end = now + duration; now < end;) {
+      now += milliseconds(50);
+      more += sweeper.Sweep(now, seconds(1));
+    }
+    return more;
+  };
+  const size_t in_a_second = pass(seconds(1));
+  EXPECT_GT(in_a_second, kDead / 32);
+  EXPECT_LT(in_a_second, kDead / 8);
+  // The table shrinks meanwhile, and is swept in smaller parts.
+  swept += in_a_second + pass(minutes(5));
+  EXPECT_EQ(swept, kDead);
 }
 
 TEST_F(StoreTest, LookupTellsWhatItCameTo) {

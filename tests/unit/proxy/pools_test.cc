@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "pgwire/startup.h"
 #include "tests/unit/proxy/world.h"
 
@@ -534,6 +536,27 @@ TEST(PoolsTest, ClientsThatTakeTooLongAreDisconnected) {
     world.Run();
     EXPECT_TRUE(world.database.locks.empty());
   }
+}
+
+TEST(PoolsTest, IdleClientsAreToldTheTimeInTurnsAndOthersAlways) {
+  constexpr int kIdle = 1000;
+  Config config = World::DefaultConfig();
+  config.client_idle_timeout = config.idle_transaction_timeout = seconds(10);
+  config.max_client_connections = kIdle + 1;
+  World world(config);
+  for (int i = 0; i < kIdle; ++i) world.LoggedIn();
+  FakeClient& in_transaction = world.LoggedIn();
+  world.Ask(in_transaction, "BEGIN");
+  world.Ask(in_transaction, kWrite);
+  world.Advance(milliseconds(50));  // from here on those who have logged in are idle
+  const auto closed = [&world] {
+    return std::ranges::count_if(world.clients, [](const FakeClient& each) { return each.closed; });
+  };
+  world.Advance(seconds(11));
+  EXPECT_TRUE(in_transaction.closed);
+  EXPECT_LT(closed(), kIdle / 5);
+  for (int i = 0; i < 25; ++i) world.Advance(milliseconds(50));
+  EXPECT_EQ(closed(), kIdle + 1);
 }
 
 // --- replication ---

@@ -1,0 +1,36 @@
+#include "net/janitor.h"
+
+#include <chrono>
+
+#include "net/worker.h"
+
+namespace pgsidecar::net {
+namespace {
+
+constexpr auto kPause = std::chrono::milliseconds(50);
+
+}  // namespace
+
+Result<bool> Janitor::Start() {
+  return thread_.Start([this] { Run(); });
+}
+
+void Janitor::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  end_.notify_one();
+  thread_.Join();
+}
+
+void Janitor::Run() {
+  std::unique_lock lock(mutex_);
+  while (!end_.wait_for(lock, kPause, [this] { return ended_; })) {
+    lock.unlock();
+    sweeper_->Sweep(Worker::Now(), interval_);
+    lock.lock();
+  }
+}
+
+}  // namespace pgsidecar::net
