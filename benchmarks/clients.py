@@ -3,15 +3,17 @@
     clients.py [--idle N] [--tls-idle N] [--per-second N] [--seconds N] [--rounds N] [--only PART]
                [--output FILE]
 
-Idle: so many clients log in and stay; what the process has grown by since its start, for each of them; and
-again once each has asked one query.
+Idle: so many clients log in and stay; what the process has grown by since its start, for each of them, and
+how much of a processor it takes while nobody asks for anything; and its memory again once each has asked one
+query.
 
 Connects: so many clients a second connect, log in with a password and go. Meanwhile twenty others ask
 queries at a fixed rate, each of which is a hit by then (PgBouncer and the server itself answer each anew).
 What these notice is their p99, alternately without and with the connects. They are a process of their own,
 ahead of all others (nice -10, where that is allowed), and those who connect another one, behind (nice 5):
-on two processors they are in each other's way. So what the queries notice of as many connects to another
-process (PgBouncer; of PgBouncer's the proxy) is measured, too. A connect is not begun while 500 are under way; how many
+on two processors they are in each other's way. So what the queries notice of such connects to another
+target is measured, too: the control (of logins that the server judges, those to the server and through the
+proxy are each other's, else those to the proxy and to PgBouncer). A connect is not begun while 500 are under way; how many
 were done a second is shown, and who was at work how much of a processor meanwhile. Under passthrough each
 login is the server's; under scram it is the proxy's own. Directly is there for what the server can do.
 """
@@ -37,6 +39,7 @@ import wire  # noqa: E402
 
 MOST_IDLE_BYTES, MOST_P99_RATIO = 2048, 2
 AT_ONCE = 500
+IDLE_S = 3
 TEXTS = [f"SELECT value FROM item WHERE id = {number}" for number in range(1, 101)]
 ALWAYS_HITS = ("--sole-writer", "--ttl", "1h")  # else every answer is fetched anew now and then
 CONF = ("shared_buffers = 64MB", "max_connections = 300")
@@ -57,6 +60,9 @@ def weigh(target, count, context=None):
     clients = [frontends.log_in(target.port, context) for _ in range(count)]
     time.sleep(0.5)
     idle = processes.rss_bytes(pid)
+    costs = processes.Costs(proxy=pid)
+    time.sleep(IDLE_S)
+    busy = costs.spent()["proxy"] / costs.elapsed()
     for number, client in enumerate(clients):
         client.sendall(wire.query(TEXTS[number % len(TEXTS)]))
         frontends.read_to_the_end(client)
@@ -65,7 +71,7 @@ def weigh(target, count, context=None):
         client.close()
     return {"clients": count, "before_kb": before // 1024, "after_kb": idle // 1024,
             "per_client_bytes": round((idle - before) / count),
-            "asked_per_client_bytes": round((asked - before) / count)}
+            "idle_busy": round(busy, 4), "asked_per_client_bytes": round((asked - before) / count)}
 
 
 def weigh_proxy(server, count, *flags, context=None):
@@ -112,19 +118,19 @@ def measure_idle(options):
 
 # --- connects ---
 
-def measure_once(server, target, other, options):
-    """The others' p99 without the connects, with as many to another process, and with the connects, and
-    who worked how much meanwhile."""
+def measure_once(server, target, control, options):
+    """The others' p99 without connects, with connects to the control and with connects, and who worked how
+    much meanwhile."""
     steady = frontends.ask(target.port, TEXTS)
     began = time.monotonic()
     time.sleep(options.seconds)
     quiet = time.monotonic()
-    storm = frontends.Process(frontends.connect_steadily, other.port, peers.PASSWORD, options.per_second,
+    storm = frontends.Process(frontends.connect_steadily, control.port, peers.PASSWORD, options.per_second,
                               AT_ONCE)
     time.sleep(1)  # until it runs as it will
-    elsewhere = time.monotonic()
+    controlled = time.monotonic()
     time.sleep(options.seconds)
-    elsewhere_over = time.monotonic()
+    controlled_until = time.monotonic()
     storm.stop()
     storm = frontends.Process(frontends.connect_steadily, target.port, peers.PASSWORD, options.per_second,
                               AT_ONCE)
@@ -145,8 +151,8 @@ def measure_once(server, target, other, options):
         "login_p50_ms": frontends.milliseconds(logins, 50), "quiet_p50_ms": frontends.milliseconds(calm, 50),
         "quiet_p99_ms": frontends.milliseconds(calm, 99), "p50_ms": frontends.milliseconds(busy, 50),
         "p99_ms": frontends.milliseconds(busy, 99),
-        "elsewhere_p99_ms": frontends.milliseconds(
-            frontends.within(answers, elsewhere, elsewhere_over), 99),
+        "control_p99_ms": frontends.milliseconds(
+            frontends.within(answers, controlled, controlled_until), 99),
         **{f"{name}_busy": seconds / (over - storming) for name, seconds in spent.items()}}
     return result, stormed["errors"]
 
@@ -161,12 +167,13 @@ def measure_connects(options):
                                           "scram-sha-256").wait_for_catalog(),
         "PgBouncer": peers.PgBouncer(server, "transaction", 20),
     }
-    others = {way: ways["pgsidecar, scram" if way == "PgBouncer" else "PgBouncer"] for way in ways}
+    names = list(ways)  # the next one, or the one before
+    controls = {way: ways[names[number ^ 1]] for number, way in enumerate(names)}
     runs, errors = {}, {}
     for number in range(options.rounds):
         for way, target in ways.items():
             print(f"connects: {way}, round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-            result, failed = measure_once(server, target, others[way], options)
+            result, failed = measure_once(server, target, controls[way], options)
             runs.setdefault(way, []).append(result)
             if failed:
                 errors[way] = failed
@@ -203,24 +210,25 @@ def goals(measured, options):
                                unit="/s")
             yield results.goal(f"{run['way']}: p99 of hits, with connects / without",
                                run["p99_ms"] / run["quiet_p99_ms"], at_most=MOST_P99_RATIO)
-            yield results.goal(f"{run['way']}: p99 of hits, with connects / with connects to another process",
-                               run["p99_ms"] / run["elsewhere_p99_ms"], at_most=MOST_P99_RATIO)
+            yield results.goal(f"{run['way']}: p99 of hits, with connects / with connects to the control",
+                               run["p99_ms"] / run["control_p99_ms"], at_most=MOST_P99_RATIO)
 
 
 def show(measured):
     if "idle" in measured:
         print(f"\n{'idle clients':<14}{'way':<12}{'':<8}{'kB before':>10}{'kB with':>10}{'bytes each':>12}"
-              f"{'after a query':>15}")
+              f"{'after a query':>15}{'idle CPU':>10}")
     for run in measured.get("idle", ()):
         print(f"{run['clients']:<14}{run['way']:<12}{run['transport']:<8}{run['before_kb']:>10}"
-              f"{run['after_kb']:>10}{run['per_client_bytes']:>12}{run['asked_per_client_bytes']:>15}")
+              f"{run['after_kb']:>10}{run['per_client_bytes']:>12}{run['asked_per_client_bytes']:>15}"
+              f"{run['idle_busy']:>10.2%}")
     if "connects" in measured:
-        print(f"\n{'connects':<24}{'/s':>6}{'login ms':>10}{'p99 quiet':>11}{'p99 ms':>8}{'elsewhere':>11}"
+        print(f"\n{'connects':<24}{'/s':>6}{'login ms':>10}{'p99 quiet':>11}{'p99 ms':>8}{'control':>9}"
               f"{'proxy':>7}{'server':>8}{'connecting':>12}{'asking':>8}"
               f"{'elsewhere':>11}   limited by")
     for run in measured.get("connects", ()):
         print(f"{run['way']:<24}{run['per_second']:>6.0f}{run['login_p50_ms']:>10.1f}"
-              f"{run['quiet_p99_ms']:>11.2f}{run['p99_ms']:>8.2f}{run['elsewhere_p99_ms']:>11.2f}"
+              f"{run['quiet_p99_ms']:>11.2f}{run['p99_ms']:>8.2f}{run['control_p99_ms']:>9.2f}"
               f"{run.get('proxy_busy', 0):>7.0%}{run['server_busy']:>8.0%}{run['connecting_busy']:>12.0%}"
               f"{run['asking_busy']:>8.0%}{run['elsewhere_busy']:>11.0%}   {run['limit']}")
         for error, count in run["errors"]:

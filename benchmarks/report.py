@@ -102,24 +102,24 @@ def streams(measured):
 
 def clients(measured):
     yield "Idle clients:"
-    yield table(["clients", "way", "bytes each", "after a query"], [
+    yield table(["clients", "way", "bytes each", "after a query", "proxy CPU"], [
         [f"{run['clients']}, {run['transport']}", run["way"], run["per_client_bytes"],
-         run["asked_per_client_bytes"]] for run in measured["idle"]])
+         run["asked_per_client_bytes"], f"{run['idle_busy']:.1%}"] for run in measured["idle"]])
     yield "Connects (open, log in, close) beside clients that ask 500 queries a second:"
-    yield table(["way", "connects/s", "login ms", "others' p99 ms without", "with", "with connects elsewhere",
+    yield table(["way", "connects/s", "login ms", "others' p99 ms without", "with", "with the control's",
                  "limited by"], [
         [run["way"], f"{run['per_second']:.0f}", f"{run['login_p50_ms']:.1f}", f"{run['quiet_p99_ms']:.2f}",
-         f"{run['p99_ms']:.2f}", f"{run['elsewhere_p99_ms']:.2f}", run["limit"]]
+         f"{run['p99_ms']:.2f}", f"{run['control_p99_ms']:.2f}", run["limit"]]
         for run in measured["connects"]])
 
 
 def writes(measured):
     yield "Writes by key:"
     yield table(["cached answers", "bytes each", "proxy CPU us/write", "write ms",
-                 "others' hits p99 ms without", "with", "with writes elsewhere"], [
+                 "others' hits p99 ms without", "with", "with the control's"], [
         [run["entries"], run["bytes_per_entry"], f"{run['us_per_write']:.1f}", f"{run['p50_ms']:.2f}",
          f"{run['hits_quiet_p99_ms']:.2f}", f"{run['hits_p99_ms']:.2f}",
-         f"{run['hits_elsewhere_p99_ms']:.2f}"] for run in measured["writes"]])
+         f"{run['hits_control_p99_ms']:.2f}"] for run in measured["writes"]])
     yield "One write that drops all of them, and the ten seconds behind it:"
     yield table(["cached answers", "write ms", "proxy CPU", "others' hits p99 ms before", "behind it"], [
         [run["entries"], f"{run['took_ms']:.1f}", f"{run['busy']:.1%}", f"{run['hits_quiet_p99_ms']:.2f}",

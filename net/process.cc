@@ -48,7 +48,7 @@ Process::Process(const proxy::Config* config, Health* health, TlsStore* tls)
       health_(health),
       tls_(tls),
       hub_(config, RandomBytes, WorkersOf(*config)),
-      janitor_(hub_.Lock(SharedHub::kNobody)->sweeper()) {
+      janitor_(hub_.sweeper()) {
   for (proxy::WorkerId id = 0; id < WorkersOf(*config); ++id) {
     workers_.push_back(std::make_unique<Worker>(id, config->upstream, tls, &hub_));
   }

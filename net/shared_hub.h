@@ -44,6 +44,8 @@ class SharedHub {
 
   // How the next worker is woken; in their order, before the first Lock. It outlives every Access.
   void AddWaker(uv_async_t* waker) { wakers_.push_back(waker); }
+  // As the hub's, which needs no lock.
+  cache::Sweeper* sweeper() { return hub_.sweeper(); }
   // From any thread. `self` is the worker that will have taken its output before the access ends.
   Access Lock(proxy::WorkerId self) { return Access(this, self); }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <utility>
 
@@ -22,7 +23,8 @@ ssize_t Repeat(const Call& call) {
   do {
     result = call();
   } while (result < 0 && errno == EINTR);
-  return result >= 0 ? result : uv_translate_sys_error(errno);
+  if (result >= 0) return result;
+  return errno == ENOBUFS ? UV_EAGAIN : uv_translate_sys_error(errno);  // no memory now
 }
 
 }  // namespace
@@ -47,11 +49,9 @@ void Socket::SetTcpOptions() const {
 
 void Socket::Watch(int events, uv_poll_cb ready) {
   if (std::exchange(watched_, events) == events) return;
-  if (events == 0) {
-    uv_poll_stop(&poll_);
-  } else {
-    uv_poll_start(&poll_, events, ready);
-  }
+  [[maybe_unused]] const int status =
+      events == 0 ? uv_poll_stop(&poll_) : uv_poll_start(&poll_, events, ready);
+  assert(status == 0);  // the descriptor is nobody else's
 }
 
 int Socket::Ready(int status, int events) {

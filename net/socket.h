@@ -33,7 +33,7 @@ class Socket {
   void SetTcpOptions() const;
 
   // From now on `ready` is called for these `events`, UV_READABLE and UV_WRITABLE, as often as the
-  // loop turns; for none if they are 0.
+  // loop turns; for none if they are 0. REQUIRES: another `ready` follows on 0 only.
   void Watch(int events, uv_poll_cb ready);
   // What the callback's arguments say can be done without waiting. An error counts as all that was
   // waited for, and whoever does it is told; nothing is watched any more then.

@@ -27,7 +27,7 @@ Result<bool> Thread::Start(std::function<void()> task) {
   pthread_attr_setstacksize(&attributes, sql::kAnalyzerStackBytes + kPlainStackBytes);
   const int status = pthread_create(&thread_, &attributes, RunTask, this);
   pthread_attr_destroy(&attributes);
-  if (status != 0) return Error{"53000", "cannot start a worker thread", "", ""};
+  if (status != 0) return Error{"53000", "cannot start a thread", "", ""};
   running_ = true;
   return true;
 }

@@ -17,8 +17,7 @@ namespace pgsidecar::net {
 namespace {
 
 constexpr size_t kRecordBytes = 16384;
-// What is encrypted ahead of the socket.
-constexpr size_t kEncryptAheadBytes = 4 * kRecordBytes;
+static_assert(TlsStream::kEncryptAheadBytes % kRecordBytes == 0);
 
 bool IsAddress(const std::string& host) {
   in6_addr address;

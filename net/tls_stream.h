@@ -34,6 +34,9 @@ class TlsStream {
     kFailed,    // error() says why; `out` may hold an alert for the other end
   };
 
+  // What is encrypted at a time at most, ahead of the socket.
+  static constexpr size_t kEncryptAheadBytes = size_t{64} * 1024;
+
   // `direct`: TLS has begun, or begins, without an SSLRequest, and both ends must name the
   // protocol.
   TlsStream(std::shared_ptr<TlsContext> context, bool direct);

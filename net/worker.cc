@@ -24,7 +24,7 @@ constexpr size_t kMaxReadBytes = kReadBufferBytes / 2;
 constexpr int kReadsInARow = 8;
 // What is encrypted ahead of the socket, and what TLS itself may have to say to one that does not
 // listen.
-constexpr size_t kMaxTlsBacklogBytes = 2 * size_t{64} * 1024;
+constexpr size_t kMaxTlsBacklogBytes = TlsStream::kEncryptAheadBytes + size_t{64} * 1024;
 constexpr uint64_t kTickMs = 50;
 // How long a client may take to read our last words.
 constexpr Duration kLingerTime = std::chrono::seconds(2);
@@ -193,7 +193,10 @@ void Worker::Receive(Connection* connection) {
     const ssize_t count = connection->socket.Receive(room);
     if (count == UV_EAGAIN) return;
     if (count <= 0) {
-      DeliverReads();
+      // What it said before it went is taken first. If the hub wants no more of that for now, it is
+      // found to have gone again later.
+      if (!reads_.empty()) Settle();
+      if (!connection->reading) return;
       Lose(connection,
            count == 0 ? Error{"08006", "server closed the connection unexpectedly", "", ""}
                       : NetError("lost the connection to the server", static_cast<int>(count)));
@@ -215,6 +218,7 @@ void Worker::DeliverReads() {
     if (read.connection->ending) return true;  // nobody listens any more
     if (!IsGuarded(*read.connection)) return false;
     OnGuardedBytes(read.connection, read.bytes);
+    UpdateReading(read.connection);
     return true;
   });
   if (!reads_.empty()) {
@@ -440,8 +444,9 @@ bool Worker::WriteSome(Connection* connection, Outbox* out) {
   return false;
 }
 
-// The socket takes more.
+// The socket takes more, or says why it never will: behind what was read before that.
 void Worker::GoOnWriting(Connection* connection) {
+  DeliverReads();
   connection->blocked = false;
   Write(connection);
   UpdateWatch(connection);

@@ -129,7 +129,7 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"max_server_logins", &Config::max_server_logins,
      "logins to the server that may be under way at the same time", 1, 1'000'000},
     {"server_login_retry", &Config::server_login_retry,
-     "how long no login is tried after the server could not be reached"},
+     "how long no login is tried after the server could not be reached", kMillisecond},
     {"max_prepared_statements", &Config::max_prepared_statements,
      "prepared statements that a server connection keeps for all its clients", 1},
     {"sequences", Choice{&Config::sequences, kSequenceWays},

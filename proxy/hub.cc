@@ -311,14 +311,14 @@ void Hub::OnTick(TimePoint now) {
 
 // Every active session, and of the idle ones, of which there may be thousands, a twentieth.
 void Hub::TickSessions(TimePoint now) {
-  constexpr size_t kParts = 20, kFewestBuckets = 16;
+  constexpr size_t kParts = 20;
   ticking_.clear();
   ticking_.swap(active_);
   for (const ClientId id : ticking_) {
     if (Session* session = FindSession(id)) session->listed = false;
   }
   const size_t buckets = sessions_.bucket_count();
-  for (size_t i = 0; i < std::min(buckets, std::max(kFewestBuckets, buckets / kParts + 1)); ++i) {
+  for (size_t i = 0; i < buckets / kParts + 1; ++i) {
     ticked_bucket_ = (ticked_bucket_ + 1) % buckets;
     for (auto it = sessions_.cbegin(ticked_bucket_); it != sessions_.cend(ticked_bucket_); ++it) {
       if (it->second->is_idle()) ticking_.push_back(it->first);

@@ -590,6 +590,35 @@ class ToTheServer(TlsCase):
             else:
                 self.assertEqual(len(cancels), 1)
 
+    def test_last_words_of_one_that_takes_nothing_more(self):
+        """The server ends a connection amid an upload that has filled the sockets: the client hears
+        why, though its bytes cannot be written any more."""
+        proxy = self.proxy(self.server, query="?sslmode=require")
+        truth = self.server.connect_locally()
+        self.addCleanup(truth.close)
+        truth.execute("CREATE TABLE uploaded (a text)")
+        client = w.Wire.login(proxy.port, password="secret")
+        self.addCleanup(client.close)
+        client.query("BEGIN")
+        backend = int(client.query("SELECT pg_backend_pid()")[0][0])
+        client.send(w.query("COPY uploaded FROM STDIN"))
+        self.assertEqual(client.read_message()[0], b"G")
+        os.kill(backend, signal.SIGSTOP)
+        client.socket.settimeout(0.5)
+        with self.assertRaises(TimeoutError):
+            while True:
+                client.socket.send(w.copy_data(b"x" * 10000 + b"\n"))
+        proxy.process.send_signal(signal.SIGSTOP)
+        try:
+            truth.execute("SELECT pg_terminate_backend(%s)", (backend,))
+            os.kill(backend, signal.SIGCONT)
+            wait_until(lambda: truth.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s",
+                                             (backend,)).fetchone() == (0,), what="its end")
+        finally:
+            proxy.process.send_signal(signal.SIGCONT)
+        kind, body = client.read_message()
+        self.assertEqual((kind, w.error_fields(body)["C"]), (b"E", "57P01"))
+
 
 class Relay:
     """Passes TCP connections on to `target` and remembers how each begins."""

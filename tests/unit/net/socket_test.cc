@@ -1,7 +1,9 @@
 #include "net/socket.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -113,12 +115,12 @@ TEST_F(SocketTest, NothingIsSentBehindTheEnd) {
   EXPECT_EQ(socket_.Send(std::array<std::string_view, 1>{"abc"}), UV_EPIPE);
 }
 
-TEST_F(SocketTest, WhatIsNoSocketIsClosed) {
+TEST_F(SocketTest, WhatCannotBeWatchedIsClosed) {
   Socket socket;
-  const int descriptor = dup(STDIN_FILENO);
-  close(descriptor);
-  EXPECT_EQ(socket.Open(&loop_, descriptor, nullptr), UV_EBADF);
+  const int file = open("/proc/self/exe", O_RDONLY);
+  EXPECT_EQ(socket.Open(&loop_, file, nullptr), UV_EPERM);
   EXPECT_FALSE(socket.is_open());
+  EXPECT_EQ(fcntl(file, F_GETFD), -1);
 }
 
 // Over TCP, where a connection can be reset, and refused.
@@ -140,14 +142,15 @@ class TcpSocketTest : public SocketTest {
   sockaddr* address() { return reinterpret_cast<sockaddr*>(&address_); }
 
   void Connect() {
-    const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    ASSERT_EQ(socket_.Open(&loop_, descriptor, this), 0);
+    connecting_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    ASSERT_EQ(socket_.Open(&loop_, connecting_, this), 0);
     socket_.SetTcpOptions();
-    ASSERT_TRUE(connect(descriptor, address(), size_) == 0 || errno == EINPROGRESS);
+    ASSERT_TRUE(connect(connecting_, address(), size_) == 0 || errno == EINPROGRESS);
     socket_.Watch(UV_WRITABLE, OnReady);
   }
 
   int listening_ = -1;
+  int connecting_ = -1;  // of socket_
   sockaddr_in address_ = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
   socklen_t size_ = sizeof address_;
 };
@@ -169,6 +172,19 @@ TEST_F(TcpSocketTest, BytesBeforeAResetAreReadBeforeItIsTold) {
   socket_.Watch(UV_READABLE, OnReady);
   EXPECT_EQ(Turn(), UV_READABLE);
   EXPECT_EQ(Receive(), UV_ECONNRESET);
+}
+
+TEST_F(TcpSocketTest, SendsAtOnceAndKeepsAlive) {
+  Connect();
+  other_ = accept(listening_, nullptr, nullptr);
+  const auto is_on = [this](int level, int option) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(getsockopt(connecting_, level, option, &value, &size), 0);
+    return value != 0;
+  };
+  EXPECT_TRUE(is_on(IPPROTO_TCP, TCP_NODELAY));
+  EXPECT_TRUE(is_on(SOL_SOCKET, SO_KEEPALIVE));
 }
 
 TEST_F(TcpSocketTest, ARefusedConnectionSaysSo) {
