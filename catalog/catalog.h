@@ -74,26 +74,37 @@ struct PollAnswer {
 Result<PollAnswer> ReadPollRow(Row row);
 
 // What a server connection holds right after its login, asked on that connection before a client
-// sees it, as one simple Query with one row.
-//   columns: environment (hash of every setting that can change a result; log_*, application_name,
-//            timeouts and the like left out), login_settings (hash of the role's OID and what ALTER
-//            ROLE and ALTER DATABASE gave this session; fixed for its life), search_path,
-//            default_transaction_isolation, session_user, current_user, conf_load_time, database
-//            OID, row_security and whatever else forbids caching as a text ('' if nothing does)
+// sees it, as one simple Query of two statements: SHOW ALL, and one row of
+//   columns: what ALTER ROLE and ALTER DATABASE gave this session, with the role's OID, in
+//            hexadecimal; session_user, current_user, conf_load_time, database OID, in_recovery
 const std::string& ProbeQuery();
 
 struct ProbeAnswer {
-  std::string environment;
-  std::string login_settings;
+  std::string environment;     // hash of every setting that an answer may depend on
+  std::string login_settings;  // hash of those of ALTER ROLE and ALTER DATABASE: fixed for its life
   std::string search_path;
   std::string default_isolation;  // "read committed", ...
   std::string session_user;
   std::string current_user;
   std::string conf_load_time;
   Oid database = 0;
-  std::string uncacheable_because;
+  std::string uncacheable_because;  // row_security or whatever else forbids caching; else empty
 };
-Result<ProbeAnswer> ReadProbeRow(Row row);
+// Reads the answer as it comes.
+class ProbeReader {
+ public:
+  void OnRow(size_t result_set, Row row);
+  // At its end; 08P01 if it was not whole.
+  Result<ProbeAnswer> Finish();
+
+ private:
+  void OnSetting(std::string_view name, std::string_view value);
+
+  std::string settings_;  // that answers depend on, in the server's order: name=value, a line each
+  ProbeAnswer answer_;
+  bool in_recovery_ = false;
+  bool answered_ = false;  // the second statement
+};
 
 // --- the audit: what of a session's state outlives its transactions and can be asked for ---
 

@@ -1,6 +1,3 @@
-// The other side of the conditions in catalog/probe_query.sql.inc: a test holds one against the
-// other.
-
 #include "catalog/environment.h"
 
 #include <algorithm>
@@ -32,7 +29,7 @@ bool AnswersIgnore(std::string_view name) {
 }
 
 bool IsSettingInKey(std::string_view name) {
-  // pg_settings has none of these.
+  // SHOW ALL has none of these.
   constexpr std::array<std::string_view, 5> kNotShown = {"", "role", "session_authorization",
                                                          "is_superuser", "seed"};
   return !AnswersIgnore(name) && !name.starts_with("pgsidecar.") &&

@@ -52,7 +52,8 @@ void Hub::TickWatches(TimePoint now) {
       watch.OnConnecting(OpenServer(startup, 0, now), now);
     }
     watch.Tick(now);
-    if (watch.server() != nullptr) TouchServer(*watch.server());
+    const ServerConnection* server = watch.server();
+    if (server != nullptr && server->out.bytes() > 0) TouchServer(*server);
   }
 }
 

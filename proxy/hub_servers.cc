@@ -49,16 +49,14 @@ ServerConnection* Hub::OpenServer(const pgwire::StartupMessage& startup, WorkerI
 void Hub::Probe(ServerConnection* server, TimePoint now) {
   if (server == nullptr) return;
   server->deadline = now + config_->server_connect_timeout;
-  auto answer = std::make_shared<std::optional<catalog::ProbeAnswer>>();
+  auto reader = std::make_shared<catalog::ProbeReader>();
   server->StartQuery(
       catalog::ProbeQuery(),
-      [answer](size_t, catalog::Row row) {
-        Result<catalog::ProbeAnswer> read = catalog::ReadProbeRow(row);
-        if (read.ok()) *answer = *std::move(read);
-      },
-      [server, answer](const Error*) {
-        if (!answer->has_value()) return;
-        catalog::ProbeAnswer& probe = **answer;
+      [reader](size_t result_set, catalog::Row row) { reader->OnRow(result_set, row); },
+      [server, reader](const Error* error) {
+        Result<catalog::ProbeAnswer> answer = reader->Finish();
+        if (error != nullptr || !answer.ok()) return;
+        catalog::ProbeAnswer& probe = *answer;
         server->environment = std::make_shared<const pool::Environment>(
             pool::Environment{.fingerprint = std::move(probe.environment),
                               .login_settings = std::move(probe.login_settings),

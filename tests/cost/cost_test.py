@@ -21,7 +21,7 @@ INSTRUCTIONS = {"hit-simple": 11700, "hit-extended": 13100, "hit-prepared": 1190
                 "forward-simple": 6150, "forward-extended": 8450, "forward-prepared": 7000}
 ALLOCATIONS = 0
 # Of a tick while so many clients are idle, of whom it looks at a part only.
-TICK_INSTRUCTIONS = {"tick-100": 4400, "tick-1000": 14000}
+TICK_INSTRUCTIONS = {"tick-100": 2600, "tick-1000": 14000}
 
 
 def instructions(kind, queries):

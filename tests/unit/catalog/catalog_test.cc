@@ -5,11 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "catalog/search_path.h"
 #include "catalog/snapshot.h"
@@ -129,15 +133,79 @@ TEST(Poll, TextIsTheGoldenOne) {
   EXPECT_THAT(PollQuery(pids), testing::HasSubstr("'{1,22}'"));
 }
 
-TEST(Probe, ReadsItsRow) {
-  const Values row = {"e", "l", "public", "read committed", "ann", "bob", "1", "5", ""};
-  const auto answer = ReadProbeRow(row);
+// --- the probe ---
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+const Settings kUsual = {{"application_name", "psql"},
+                         {"client_encoding", "UTF8"},
+                         {"default_transaction_isolation", "read committed"},
+                         {"log_statement", "none"},
+                         {"row_security", "on"},
+                         {"search_path", "public"},
+                         {"session_replication_role", "origin"},
+                         {"standard_conforming_strings", "on"},
+                         {"statement_timeout", "0"},
+                         {"TimeZone", "UTC"},
+                         {"app.tenant", "1"}};
+
+Result<ProbeAnswer> Probed(const Settings& settings, const char* login = "6c",
+                           const char* recovery = "f") {
+  ProbeReader reader;
+  for (const auto& [name, value] : settings) reader.OnRow(0, Values{name, value, "what it means"});
+  reader.OnRow(1, Values{login, "ann", "bob", "1", "5", recovery});
+  return reader.Finish();
+}
+
+Settings With(const std::string& name, const std::string& value) {
+  Settings settings = kUsual;
+  std::ranges::find(settings, name, &Settings::value_type::first)->second = value;
+  return settings;
+}
+
+TEST(Probe, ReadsWhatItIsTold) {
+  const auto answer = Probed(kUsual);
   ASSERT_TRUE(answer.ok());
-  EXPECT_EQ(answer->environment, "e");
+  EXPECT_EQ(answer->search_path, "public");
+  EXPECT_EQ(answer->default_isolation, "read committed");
+  EXPECT_EQ(answer->session_user, "ann");
   EXPECT_EQ(answer->current_user, "bob");
+  EXPECT_EQ(answer->conf_load_time, "1");
   EXPECT_EQ(answer->database, 5U);
   EXPECT_EQ(answer->uncacheable_because, "");
-  EXPECT_FALSE(ReadProbeRow(Values{"e"}).ok());
+}
+
+TEST(Probe, TellsSettingsApart) {
+  const std::string usual = Probed(kUsual)->environment;
+  for (const char* name : {"search_path", "TimeZone", "app.tenant", "client_encoding"}) {
+    EXPECT_NE(Probed(With(name, "other"))->environment, usual) << name;
+  }
+  for (const char* name : {"application_name", "default_transaction_isolation", "log_statement",
+                           "statement_timeout"}) {
+    EXPECT_EQ(Probed(With(name, "other"))->environment, usual) << name;
+  }
+  EXPECT_EQ(Probed(With("search_path", "other"))->login_settings, Probed(kUsual)->login_settings);
+  EXPECT_NE(Probed(kUsual, "6d")->login_settings, Probed(kUsual)->login_settings);
+  EXPECT_NE(Probed(kUsual, "6d")->environment, usual);
+}
+
+TEST(Probe, NamesWhatForbidsCaching) {
+  for (const auto& [name, value] :
+       {std::pair("row_security", "off"), std::pair("standard_conforming_strings", "off"),
+        std::pair("client_encoding", "SJIS"), std::pair("session_replication_role", "replica")}) {
+    EXPECT_EQ(Probed(With(name, value))->uncacheable_because, name);
+  }
+  EXPECT_EQ(Probed(kUsual, "6c", "t")->uncacheable_because, "in_recovery");
+}
+
+TEST(Probe, IsNotContentWithHalfAnAnswer) {
+  EXPECT_FALSE(ProbeReader().Finish().ok());
+  EXPECT_FALSE(Probed({}).ok());
+  ProbeReader reader;
+  for (const auto& [name, value] : kUsual) reader.OnRow(0, Values{name, value, ""});
+  EXPECT_FALSE(reader.Finish().ok());
+  reader.OnRow(1, Values{"6c"});
+  EXPECT_FALSE(reader.Finish().ok());
 }
 
 }  // namespace

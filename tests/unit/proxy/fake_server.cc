@@ -468,8 +468,10 @@ bool FakeBackend::HandleOwnQuery(std::string_view sql) {
   }
   if (sql == catalog::ProbeQuery()) {
     RowDescription{}.Encode(unflushed_);
-    Row({"environment", "", "public", "read committed", "app", "app", database_->conf_load_time,
-         "5", ""});
+    Row({"default_transaction_isolation", "read committed", ""});
+    Row({"search_path", "public", ""});
+    RowDescription{}.Encode(unflushed_);
+    Row({"", "app", "app", database_->conf_load_time, "5", "f"});
   } else if (sql.starts_with(poll_start)) {
     RowDescription{}.Encode(unflushed_);
     // As the query does: of the pids that it asks for.
