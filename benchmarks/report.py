@@ -105,7 +105,8 @@ def clients(measured):
     yield table(["clients", "way", "bytes each", "after a query", "proxy CPU"], [
         [f"{run['clients']}, {run['transport']}", run["way"], run["per_client_bytes"],
          run["asked_per_client_bytes"], f"{run['idle_busy']:.1%}"] for run in measured["idle"]])
-    yield "Connects (open, log in, close) beside clients that ask 500 queries a second:"
+    yield ("Connects (open, log in, close) beside clients that ask 500 queries a second; the control: the same "
+           "connects to another target, which shows what the machine alone does to them:")
     yield table(["way", "connects/s", "login ms", "others' p99 ms without", "with", "with the control's",
                  "limited by"], [
         [run["way"], f"{run['per_second']:.0f}", f"{run['login_p50_ms']:.1f}", f"{run['quiet_p99_ms']:.2f}",
@@ -114,7 +115,7 @@ def clients(measured):
 
 
 def writes(measured):
-    yield "Writes by key:"
+    yield "Writes by key; the control: such writes through another proxy:"
     yield table(["cached answers", "bytes each", "proxy CPU us/write", "write ms",
                  "others' hits p99 ms without", "with", "with the control's"], [
         [run["entries"], run["bytes_per_entry"], f"{run['us_per_write']:.1f}", f"{run['p50_ms']:.2f}",
