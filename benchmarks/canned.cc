@@ -1,7 +1,8 @@
 // The floor for whatever answers from memory: a server of one thread on libuv that speaks just
 // enough of PostgreSQL's protocol for pgbench, looks at the first byte of what it reads, and
-// answers every query with the same bytes. It has nothing of the proxy's, net/ included: it shows
-// what net/ could cost at best, so that it is outside of the house and knows libuv itself.
+// answers every query with the same bytes. It has nothing of the proxy's, net/ included, so that it
+// is outside of the house and knows libuv itself: what its streams cost is what net/ is measured
+// against.
 //
 //     canned_server PORT [UNIX_SOCKET]
 //
