@@ -90,11 +90,13 @@ struct ProbeAnswer {
   Oid database = 0;
   std::string uncacheable_because;  // row_security or whatever else forbids caching; else empty
 };
+
 // Reads the answer as it comes.
 class ProbeReader {
  public:
   void OnRow(size_t result_set, Row row);
-  // At its end; 08P01 if it was not whole.
+  // At its end; 08P01 if it was not whole: also if it did not say of each setting that may forbid
+  // caching what it is.
   Result<ProbeAnswer> Finish();
 
  private:
@@ -102,6 +104,7 @@ class ProbeReader {
 
   std::string settings_;  // that answers depend on, in the server's order: name=value, a line each
   ProbeAnswer answer_;
+  size_t judged_ = 0;  // settings that may forbid caching, or have a place of their own
   bool in_recovery_ = false;
   bool answered_ = false;  // the second statement
 };

@@ -49,19 +49,27 @@ void ProbeReader::OnRow(size_t result_set, Row row) {
 
 void ProbeReader::OnSetting(std::string_view name, std::string_view value) {
   if (!AnswersIgnore(name)) settings_.append(name).append("=").append(value).append("\n");
-  if (name == "search_path") answer_.search_path = value;
-  if (name == "default_transaction_isolation") answer_.default_isolation = value;
-  const bool unsafe_encoding = name == "client_encoding" &&
-                               std::ranges::find(kUnsafeEncodings, value) != kUnsafeEncodings.end();
-  if (unsafe_encoding || (name == "standard_conforming_strings" && value != "on") ||
-      (name == "row_security" && value != "on") ||
-      (name == "session_replication_role" && value != "origin")) {
-    answer_.uncacheable_because = name;
+  bool allows_caching = true;
+  if (name == "search_path") {
+    answer_.search_path = value;
+  } else if (name == "default_transaction_isolation") {
+    answer_.default_isolation = value;
+  } else if (name == "client_encoding") {
+    allows_caching = std::ranges::find(kUnsafeEncodings, value) == kUnsafeEncodings.end();
+  } else if (name == "standard_conforming_strings" || name == "row_security") {
+    allows_caching = value == "on";
+  } else if (name == "session_replication_role") {
+    allows_caching = value == "origin";
+  } else {
+    return;
   }
+  ++judged_;
+  if (!allows_caching) answer_.uncacheable_because = name;
 }
 
 Result<ProbeAnswer> ProbeReader::Finish() {
-  if (!answered_ || settings_.empty() || answer_.default_isolation.empty()) {
+  constexpr size_t kJudged = 6;
+  if (!answered_ || judged_ != kJudged) {
     return Error{"08P01", "unexpected answer to the connection probe", "", ""};
   }
   answer_.environment = ToHex(Sha256(answer_.login_settings + '|' + settings_));

@@ -201,6 +201,14 @@ TEST(Probe, NamesWhatForbidsCaching) {
 TEST(Probe, IsNotContentWithHalfAnAnswer) {
   EXPECT_FALSE(ProbeReader().Finish().ok());
   EXPECT_FALSE(Probed({}).ok());
+  // What is not said may forbid caching.
+  for (const char* name :
+       {"client_encoding", "default_transaction_isolation", "row_security", "search_path",
+        "session_replication_role", "standard_conforming_strings"}) {
+    Settings settings = kUsual;
+    std::erase_if(settings, [name](const auto& setting) { return setting.first == name; });
+    EXPECT_FALSE(Probed(settings).ok()) << name;
+  }
   ProbeReader reader;
   for (const auto& [name, value] : kUsual) reader.OnRow(0, Values{name, value, ""});
   EXPECT_FALSE(reader.Finish().ok());

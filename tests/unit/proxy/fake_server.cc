@@ -468,8 +468,12 @@ bool FakeBackend::HandleOwnQuery(std::string_view sql) {
   }
   if (sql == catalog::ProbeQuery()) {
     RowDescription{}.Encode(unflushed_);
+    Row({"client_encoding", "UTF8", ""});
     Row({"default_transaction_isolation", "read committed", ""});
+    Row({"row_security", "on", ""});
     Row({"search_path", "public", ""});
+    Row({"session_replication_role", "origin", ""});
+    Row({"standard_conforming_strings", "on", ""});
     RowDescription{}.Encode(unflushed_);
     Row({"", "app", "app", database_->conf_load_time, "5", "f"});
   } else if (sql.starts_with(poll_start)) {
