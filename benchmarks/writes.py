@@ -7,9 +7,10 @@ updates single rows of the first table by their key, one after the other; the pr
 divided by how many it has done, so whatever the proxy does besides (it searches its cache for dead
 entries) is in it. Alternately without and with these writes twenty clients ask for rows of the other table
 at a fixed rate, each of which is a hit; they are a process of its own, ahead of others where that is
-allowed. On few processors all of these are in each other's way: what the hits notice of such writes through
-the other proxy is measured, too: the control. The proxies take turns within a round; the median is shown. In the
-end one write drops every answer about the first table at once.
+allowed. On few processors all of these are in each other's way. So there are two controls: what the hits
+notice of such writes through the other proxy; and what they notice if this proxy and who asks are scheduled
+ahead of everybody, so that what is left is the proxy's own doing. The proxies take turns within a round; the
+median is shown. In the end one write drops every answer about the first table at once.
 """
 
 import pathlib
@@ -90,33 +91,39 @@ class Filled:
 
     def write(self, rows, seconds, other):
         """Writes of rows that there are answers about, and what hits of the other table notice; and
-        what they notice of writes through the other proxy."""
+        what they notice of writes through the other proxy, and with the scheduler out of the way."""
+        def write(proxy):
+            return pgbench.run_script(proxy, WRITE.format(rows=rows), "-M", "prepared", "-c", "1", "-T",
+                                      str(seconds))
+
         self.fill(rows)
         idle = self.busy(seconds)
         steady = frontends.ask(self.proxy.port, TEXTS)
-        quiet_costs, quiet = processes.Costs(proxy=self.pid), time.monotonic()
-        time.sleep(seconds)
-        spent_quiet = quiet_costs.spent()["proxy"]
-        costs, began = processes.Costs(proxy=self.pid), time.monotonic()
-        written = pgbench.run_script(self.proxy, WRITE.format(rows=rows), "-M", "prepared", "-c", "1", "-T",
-                                     str(seconds))
-        spent, over = costs.spent()["proxy"], time.monotonic()
-        pgbench.run_script(other.proxy, WRITE.format(rows=rows), "-M", "prepared", "-c", "1", "-T",
-                           str(seconds), log=False)
-        control_over = time.monotonic()
+        phases = {}
+
+        def phase(name, run):
+            since, costs = time.monotonic(), processes.Costs(proxy=self.pid)
+            result = run()
+            phases[name] = (since, time.monotonic())
+            return result, costs.spent()["proxy"]
+
+        _, spent_quiet = phase("quiet", lambda: time.sleep(seconds))
+        written, spent = phase("with", lambda: write(self.proxy))
+        phase("control", lambda: write(other.proxy))
+        with processes.first_in_line(self.pid, steady.pid) as first:
+            phase("first_quiet", lambda: time.sleep(seconds))
+            phase("first_with", lambda: write(self.proxy))
         answers = steady.stop()
-        calm = frontends.within(answers, quiet, began)
-        busy = frontends.within(answers, began, over)
-        control = frontends.within(answers, over, control_over)
+        hits = {name: frontends.within(answers, *times) for name, times in phases.items()}
+        took = {name: until - since for name, (since, until) in phases.items()}
         # What the hits cost is not the writes'; what the proxy does by itself is.
-        hits = spent_quiet - idle * (began - quiet)
-        return {"idle_busy": idle, "per_second": len(written) / (over - began),
-                "us_per_write": 1e6 * (spent - hits * len(busy) / len(calm)) / len(written),
-                **{f"p{percent}_ms": processes.percentile([took for _, took in written], percent)
+        spent -= (spent_quiet - idle * took["quiet"]) * len(hits["with"]) / len(hits["quiet"])
+        return {"idle_busy": idle, "per_second": len(written) / took["with"],
+                "us_per_write": 1e6 * spent / len(written),
+                **{f"p{percent}_ms": processes.percentile([each for _, each in written], percent)
                    for percent in (50, 99)},
-                "hits_quiet_p99_ms": frontends.milliseconds(calm, 99),
-                "hits_p99_ms": frontends.milliseconds(busy, 99),
-                "hits_control_p99_ms": frontends.milliseconds(control, 99)}
+                **{f"hits_{name}_p99_ms": frontends.milliseconds(each, 99)
+                   for name, each in hits.items() if first or not name.startswith("first")}}
 
     def drop_all(self):
         """One write that may have changed any row of the table."""
@@ -172,9 +179,12 @@ def goals(measured):
             (f"{many['entries']} answers / {few['entries']}, nothing written",
              many["hits_quiet_p99_ms"] / few["hits_quiet_p99_ms"]),
             (f"{many['entries']} answers, with writes / without",
-             many["hits_p99_ms"] / many["hits_quiet_p99_ms"]),
+             many["hits_with_p99_ms"] / many["hits_quiet_p99_ms"]),
             (f"{many['entries']} answers, with writes / with writes through the control",
-             many["hits_p99_ms"] / many["hits_control_p99_ms"]),
+             many["hits_with_p99_ms"] / many["hits_control_p99_ms"]),
+            *((f"{run['entries']} answers, with writes / without, ahead of everybody",
+               run["hits_first_with_p99_ms"] / run["hits_first_quiet_p99_ms"])
+              for run in (few, many) if "hits_first_with_p99_ms" in run),
             (f"{many['entries']} answers, behind a write that drops all / before",
              behind["hits_p99_ms"] / behind["hits_quiet_p99_ms"])):
         yield results.goal(f"p99 of hits, {what}", ratio, at_most=MOST_P99_RATIO)
@@ -182,12 +192,14 @@ def goals(measured):
 
 def show(measured):
     print(f"\n{'answers':>9}{'B each':>8}{'writes/s':>10}{'CPU us/write':>14}{'p50 ms':>8}{'p99 ms':>8}"
-          f"{'idle CPU':>10}{'hits p99 quiet':>16}{'with writes':>13}{'control':>9}   (ms)")
+          f"{'idle CPU':>10}{'hits p99 quiet':>16}{'with writes':>13}{'control':>9}{'ahead: quiet':>14}"
+          f"{'with':>7}   (ms)")
     for run in measured["writes"]:
         print(f"{run['entries']:>9}{run['bytes_per_entry']:>8}{run['per_second']:>10.0f}"
               f"{run['us_per_write']:>14.1f}{run['p50_ms']:>8.2f}{run['p99_ms']:>8.2f}"
-              f"{run['idle_busy']:>10.2%}{run['hits_quiet_p99_ms']:>16.2f}{run['hits_p99_ms']:>13.2f}"
-              f"{run['hits_control_p99_ms']:>9.2f}")
+              f"{run['idle_busy']:>10.2%}{run['hits_quiet_p99_ms']:>16.2f}{run['hits_with_p99_ms']:>13.2f}"
+              f"{run['hits_control_p99_ms']:>9.2f}{run.get('hits_first_quiet_p99_ms', 0):>14.2f}"
+              f"{run.get('hits_first_with_p99_ms', 0):>7.2f}")
     print(f"\na write that drops all, and the {WATCHED_S} s behind it")
     print(f"{'answers':>9}{'took ms':>9}{'CPU':>8}{'idle CPU':>10}{'hits p99 quiet':>16}{'behind it':>11}"
           f"{'answers left':>14}")

@@ -27,7 +27,12 @@
 
 #include "cache/versions.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
 #include <cassert>
+#include <new>
 
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -58,9 +63,21 @@ uint64_t HashOf(const DatabaseId& database, uint32_t relation, uint64_t column =
 
 }  // namespace
 
-VersionTable::VersionTable(unsigned bits)
-    : bits_(bits), words_(new std::atomic<uint64_t>[size_t{1} << bits]()) {
+VersionTable::VersionTable(unsigned bits) : bits_(bits) {
   assert(bits >= 1 && bits < 32);
+  // The kernel's zeros are words of version 0 with nothing pending.
+  const size_t bytes = sizeof(Word) << bits;
+  void* const zeros =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (zeros == MAP_FAILED) throw std::bad_alloc();
+  words_ = {static_cast<Word*>(zeros), Unmap{bytes}};
+}
+
+void VersionTable::Unmap::operator()(Word* words) const { munmap(words, bytes); }
+
+unsigned VersionTable::BitsWithin(size_t bytes) {
+  const size_t words = std::clamp(bytes / sizeof(Word), size_t{1} << 12, size_t{1} << 22);
+  return static_cast<unsigned>(std::bit_width(words)) - 1;
 }
 
 uint32_t VersionTable::DatabasePlaces() const { return bits_ > 8 ? 1u << (bits_ - 8) : 1; }

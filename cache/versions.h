@@ -7,8 +7,9 @@
 //
 // so that one load and one compare answers both "unchanged since" and "nothing in flight". A
 // counter is a place in the array, found by hashing; two counters may share a place, which costs a
-// needless miss and never a wrong answer. Every operation is lock-free and may be called from any
-// thread. The counters:
+// needless miss and never a wrong answer: with so many places a slot's neighbours are written to
+// once in (places / rows written a second) seconds. Every operation is lock-free and may be called
+// from any thread. The counters:
 //
 //      database                        moves on DDL and on writes to anything
 //      any[relation]                   on every change to the relation
@@ -23,6 +24,7 @@
 #define PGSIDECAR_CACHE_VERSIONS_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -59,8 +61,11 @@ struct Stamp {
 
 class VersionTable {
  public:
-  // 2^bits words. REQUIRES: 1 <= bits < 32.
+  // 2^bits words; pages of them that nothing has been written to take no memory. Throws
+  // std::bad_alloc. REQUIRES: 1 <= bits < 32.
   explicit VersionTable(unsigned bits = 20);
+  // For a table that takes at most so many bytes, but has at least 2^12 words and at most 2^22.
+  static unsigned BitsWithin(size_t bytes);
 
   CounterIndex DatabaseCounter(const DatabaseId& database) const;
   CounterIndex RelationCounter(const DatabaseId& database, uint32_t relation) const;
@@ -80,11 +85,17 @@ class VersionTable {
   bool Match(std::span<const Stamp> stamps) const;
 
  private:
+  using Word = std::atomic<uint64_t>;
+  struct Unmap {
+    size_t bytes;
+    void operator()(Word* words) const;
+  };
+
   uint32_t DatabasePlaces() const;
   uint32_t FirstSlot() const;
 
   unsigned bits_;
-  std::unique_ptr<std::atomic<uint64_t>[]> words_;
+  std::unique_ptr<Word[], Unmap> words_;
 };
 
 }  // namespace pgsidecar::cache

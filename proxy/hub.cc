@@ -4,7 +4,6 @@
 #include "proxy/hub.h"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace pgsidecar::proxy {
@@ -20,19 +19,15 @@ void Output::Clear() {
 
 namespace {
 
-// Counters that share a word empty each other's results: some 16 words for a result, but no more
-// than 8 MB of them.
-unsigned VersionBits(const Config& config) {
-  const unsigned bits = static_cast<unsigned>(std::bit_width(16 * uint64_t{config.cache_entries}));
-  return std::clamp(bits, 12U, 20U);
-}
+// Counters that share a word empty each other's results: the more words, the seldomer.
+constexpr size_t kCacheBytesPerVersionByte = 16;
 
 }  // namespace
 
 Hub::Hub(const Config* config, Random random, WorkerId workers)
     : config_(config),
       random_(std::move(random)),
-      versions_(VersionBits(*config)),
+      versions_(cache::VersionTable::BitsWithin(config->cache_bytes / kCacheBytesPerVersionByte)),
       store_(cache::StoreOptions{.max_bytes = config->cache_bytes,
                                  .max_entries = config->cache_entries},
              &versions_),

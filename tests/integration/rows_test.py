@@ -318,5 +318,31 @@ class RowsTest(ServerCase):
         self.assert_dropped(read)
 
 
+class FewEntriesTest(ServerCase):
+    """How seldom a write drops what it does not concern must not depend on how much is cached."""
+
+    FLAGS = ("--sole-writer", "--cache-entries", "1000")
+    SETUP = ("CREATE TABLE read (id int PRIMARY KEY, v int);"
+             "CREATE TABLE written (id int PRIMARY KEY, v int);")
+    READ, WRITTEN, MOST_DROPPED = 100, 4000, 3
+
+    def test_writes_to_many_rows(self):
+        reader, writer = self.client(), self.client()
+        reads = [f"SELECT * FROM read WHERE id = {number}" for number in range(self.READ)]
+        for statement in reads:
+            self.fill(reader, statement)
+        for number in range(self.WRITTEN):
+            writer.execute(f"UPDATE written SET v = 1 WHERE id = {number}")
+        if harness.DIRECT:
+            return
+        dropped = 0
+        for statement in reads:
+            reader.execute(statement)
+            said = last(reader)
+            self.assertIn(said, ("hit", "miss"))
+            dropped += said == "miss"
+        self.assertLessEqual(dropped, self.MOST_DROPPED)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -38,6 +38,14 @@ TEST(VersionsTest, PendingBlocksCaptureAndMatch) {
   EXPECT_TRUE(versions.Capture(counters));
 }
 
+TEST(VersionsTest, BitsWithin) {
+  EXPECT_EQ(VersionTable::BitsWithin(0), 12u);
+  EXPECT_EQ(VersionTable::BitsWithin((size_t{1} << 20) - 1), 16u);
+  EXPECT_EQ(VersionTable::BitsWithin(size_t{1} << 20), 17u);
+  EXPECT_EQ(VersionTable::BitsWithin(size_t{16} << 20), 21u);
+  EXPECT_EQ(VersionTable::BitsWithin(size_t{1} << 40), 22u);
+}
+
 TEST(VersionsTest, EndAlwaysMoves) {
   VersionTable versions(10);
   const std::vector<CounterIndex> counters = {3};

@@ -160,7 +160,7 @@ Config World::DefaultConfig() {
   config.upstream.host = "upstream";
   config.sole_writer = true;
   config.default_pool_size = 3;
-  config.cache_entries = 1'000;  // a world is made thousands of times
+  config.cache_entries = 1'000;
   return config;
 }
 
