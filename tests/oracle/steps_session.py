@@ -57,6 +57,17 @@ def setting(world, session):
     return Step(text, [w.query(text)])
 
 
+def local_setting(world, session):
+    """What a transaction sets for itself ends with it: what shows it is read within and after."""
+    if session.status != "I":
+        return None
+    name = world.rng.choice(("TimeZone", "IntervalStyle", "bytea_output", "search_path"))
+    read = f"SELECT current_setting('{name}')"
+    texts = ["BEGIN", f"SET LOCAL {name} = {_listed(name, world.rng.choice(VALUES[name]))}", read,
+             world.rng.choice(("COMMIT", "COMMIT", "ROLLBACK")), read]
+    return Step("; ".join(texts), [w.query(text) for text in texts], reads=2)
+
+
 def reset_all(world, session):
     return Step("RESET ALL", [w.query("RESET ALL")])
 
@@ -192,8 +203,8 @@ def limited_execute(world, session):
 
 
 SESSION_STEPS = [
-    (16, setting), (1, reset_all), (1, bad_setting), (10, role), (0.3, set_tenant),
-    (4, reuse_unnamed), (1, prepare_again), (0.5, bind_unknown), (2, close_named),
-    (1, describe_named), (1.5, sql_prepare), (0.4, discard), (0.6, temporary_table),
-    (0.3, listen), (1, cursor), (1, limited_execute),
+    (16, setting), (4, local_setting), (1, reset_all), (1, bad_setting), (10, role),
+    (0.3, set_tenant), (4, reuse_unnamed), (1, prepare_again), (0.5, bind_unknown),
+    (2, close_named), (1, describe_named), (1.5, sql_prepare), (0.4, discard),
+    (0.6, temporary_table), (0.3, listen), (1, cursor), (1, limited_execute),
 ]
