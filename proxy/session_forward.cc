@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "pgwire/frame.h"
 #include "proxy/session.h"
 
 namespace pgsidecar::proxy {
@@ -367,6 +368,7 @@ void Session::NoteEffects() {
   NotePins();
   ran_unknown_ |= plan.may_change_catalog;
   if (plan.sets_isolation) isolation_known_ = false;
+  if (plan.leaves_transaction) hit_in_transaction_ = false;  // of the one that AND CHAIN begins
   if (plan.changes_catalog) MarkCatalogChange();
   batches_.back().may_change_catalog |= plan.may_change_catalog;
   if (plan.writes) {

@@ -93,6 +93,11 @@ void Session::Pass(const pgwire::Piece& piece) {
   if (piece.type == backend::kDataRow && !expected_.empty() && expected_.front().own) return;
   if (!batches_.empty() && batches_.front().fill != nullptr) {
     Batch& batch = batches_.front();
+    // For those who wait it is worth more memory: else each would ask the server.
+    if (batch.leading && piece.first && batch.fill->IsFullAt(piece.message_bytes) &&
+        shared_.flights->HasFollowers(batch.fill->key())) {
+      batch.fill->CopyMore(cache::KnownSizes::kAwaitedBytes);
+    }
     batch.fill->OnPiece(piece.type, piece.message_bytes, piece.first, piece.bytes);
     if (batch.fill->outcome() != cache::FillOutcome::kOpen) OnFillAbandoned(batch);
   }
@@ -185,7 +190,8 @@ bool Session::OnReply(const pgwire::Piece& piece, TimePoint now) {
       OnParameterStatus(piece);
       return true;
     case backend::kNoticeResponse:
-      if (replay_unanswered_ == 0) Pass(piece);
+      // The client has had it when it prepared what is being prepared again.
+      if (replay_unanswered_ == 0 && !(!expected_.empty() && expected_.front().own)) Pass(piece);
       return true;
     case backend::kNotificationResponse:
       Pass(piece);

@@ -103,10 +103,10 @@ void PlanSettings(const sql::StatementInfo& statement, Plan& plan) {
   const bool discards = statement.kind == StatementKind::kDiscard && statement.name == "ALL";
   plan.sets_names |= discards;
   plan.sets_encoding |= discards;
-  plan.ends_transaction = statement.kind == StatementKind::kCommit ||
-                          statement.kind == StatementKind::kRollback ||
-                          statement.kind == StatementKind::kRollbackTo ||
-                          statement.kind == StatementKind::kPrepareTransaction;
+  plan.leaves_transaction = statement.kind == StatementKind::kCommit ||
+                            statement.kind == StatementKind::kRollback ||
+                            statement.kind == StatementKind::kPrepareTransaction;
+  plan.ends_transaction = plan.leaves_transaction || statement.kind == StatementKind::kRollbackTo;
   plan.follows_settings =
       !statement.settings.empty() || statement.kind == StatementKind::kDiscard ||
       plan.ends_transaction || statement.kind == StatementKind::kPrepare ||
@@ -246,6 +246,7 @@ void Plan::Merge(const Plan& other) {
   sets_transaction |= other.sets_transaction;
   resets_only &= other.resets_only;
   follows_settings |= other.follows_settings;
+  leaves_transaction |= other.leaves_transaction;
   ends_transaction |= other.ends_transaction;
   names_prepared |= other.names_prepared;
   executes |= other.executes;

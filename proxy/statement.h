@@ -46,9 +46,10 @@ struct Plan {
   bool sets_transaction = false;  // its isolation and kin, which no query may precede
   bool resets_only = true;        // of settings: RESET, DISCARD, and nothing that sets
   bool follows_settings = false;  // the session has to follow it to know its settings
-  bool ends_transaction = false;  // or part of it: COMMIT, ROLLBACK, ROLLBACK TO
-  bool names_prepared = false;    // PREPARE, EXECUTE, DEALLOCATE, DISCARD
-  bool executes = false;          // EXECUTE: what it runs is still to be added (PlanOfPrepared)
+  bool leaves_transaction = false;  // COMMIT, ROLLBACK; AND CHAIN begins another
+  bool ends_transaction = false;    // or part of it: ROLLBACK TO, too
+  bool names_prepared = false;      // PREPARE, EXECUTE, DEALLOCATE, DISCARD
+  bool executes = false;            // EXECUTE: what it runs is still to be added (PlanOfPrepared)
   bool may_commit = false;
   bool sets_isolation =
       false;  // of the transaction that is open or begins, to something not modelled

@@ -65,6 +65,16 @@ class PreparedAgainTest(ServerCase):
                 client.rows(client.read_until_ready())
             self.assertEqual(refused.exception.sqlstate, "0A000")
 
+    def test_a_notice_comes_once(self):
+        client = self.wire()
+        pid = client.query("SELECT pg_backend_pid()")
+        client.query("SET standard_conforming_strings = off")
+        client.send(w.parse("SELECT 'a\\\\b' FROM item", "s"), w.SYNC)
+        self.assertIn(b"N", [kind for kind, _ in client.read_until_ready()])
+        self.keep(pid)
+        client.send(w.describe(b"S", "s"), w.SYNC)
+        self.assertEqual("".join(kind.decode() for kind, _ in client.read_until_ready()), "tTZ")
+
     def run_it(self, client):
         client.send(*RUN)
         try:
