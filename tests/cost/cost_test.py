@@ -17,19 +17,18 @@ QUERIES = 500
 PROGRAM = None
 
 # Of one query.
-INSTRUCTIONS = {"hit-simple": 11700, "hit-extended": 13100, "hit-prepared": 11900,
-                "forward-simple": 6150, "forward-extended": 8450, "forward-prepared": 7000}
+INSTRUCTIONS = {"hit-simple": 11700, "hit-extended": 12800, "hit-prepared": 11600,
+                "forward-simple": 10350, "forward-extended": 13300, "forward-prepared": 11300}
 ALLOCATIONS = 0
 # Of a tick while so many clients are idle, of whom it looks at a part only.
-TICK_INSTRUCTIONS = {"tick-100": 2600, "tick-1000": 14000}
+TICK_INSTRUCTIONS = {"tick-100": 2500, "tick-1000": 13850}
 
 
 def instructions(kind, queries):
     done = subprocess.run(
         ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no",
-         "--toggle-collect=pgsidecar::proxy::*::FromClient*",
-         "--toggle-collect=pgsidecar::proxy::*::FromServer*",
-         "--toggle-collect=pgsidecar::proxy::*::FromTime*", PROGRAM, kind, str(queries)],
+         # One pattern for FromClient, FromServer and FromTime: of several, only the first would hold.
+         "--toggle-collect=pgsidecar::proxy::*::From*", PROGRAM, kind, str(queries)],
         capture_output=True, text=True, check=True, timeout=300,
         env={**os.environ, "OPENSSL_ia32cap": "0:0"})
     return int(re.search(r"Collected : (\d+)", done.stderr).group(1))
@@ -43,6 +42,7 @@ class Cost(unittest.TestCase):
                 spent = (instructions(kind, QUERIES) - instructions(kind, 0)) / QUERIES
                 print(f"{kind}: {spent:.0f} instructions, budget {budget}")
                 self.assertLess(spent, budget)
+                self.assertGreater(spent, budget / 2, "what is to be counted is not")
 
     def test_allocations(self):
         for kind in INSTRUCTIONS:
