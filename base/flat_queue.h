@@ -36,9 +36,9 @@ class FlatQueue {
   T& emplace_back() { return items_.emplace_back(); }
 
   void pop_front() {
+    if (size() == 1) return clear();
     items_[head_] = T{};
     ++head_;
-    if (empty()) return clear();
     if (head_ < kMostPopped || head_ * 2 < items_.size()) return;
     items_.erase(items_.begin(), begin());
     head_ = 0;

@@ -19,12 +19,15 @@ def stat(pid):
 
 def cpu_seconds(pid):
     """A process, the children that it has reaped, and those that live."""
-    fields = stat(pid)
-    total = sum(int(field) for field in fields[11:15])
-    for child in children(pid):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = stat(child)
-            total += int(fields[11]) + int(fields[12])
+    for _ in range(3):
+        own = [int(field) for field in stat(pid)[11:15]]
+        total = sum(own)
+        for child in children(pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                total += sum(int(field) for field in stat(child)[11:13])
+        # Else one that was not counted among the reaped may not have been found alive either.
+        if [int(field) for field in stat(pid)[13:15]] == own[2:]:
+            break
     return total / TICKS
 
 
@@ -109,19 +112,17 @@ def be_nice(by):
 @contextlib.contextmanager
 def first_in_line(*pids):
     """While the `with` lasts nobody of the usual scheduling class runs where a thread of these processes
-    might (SCHED_FIFO), so that what is left of a delay is their own doing. Yields whether that is allowed."""
-    threads = [int(thread) for pid in pids for thread in os.listdir(f"/proc/{pid}/task")]
-
+    might (SCHED_FIFO), so that what is left of a delay is their own doing. PermissionError if that is not
+    allowed."""
     def schedule(policy, priority):
-        try:
-            for thread in threads:
-                os.sched_setscheduler(thread, policy, os.sched_param(priority))
-        except PermissionError:
-            return False
-        return True
+        for pid in pids:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setscheduler(int(thread), policy, os.sched_param(priority))
 
+    schedule(os.SCHED_FIFO, 1)
     try:
-        yield schedule(os.SCHED_FIFO, 1)
+        yield
     finally:
         schedule(os.SCHED_OTHER, 0)
 

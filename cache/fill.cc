@@ -36,6 +36,7 @@ std::optional<uint64_t> SelectedRows(std::string_view message) {
 Fill::Fill(const Digest& key, const std::vector<Stamp>& stamps, TimePoint sent_at, size_t max_bytes,
            ReadPolicy keep, uint8_t group)
     : max_bytes_(std::min(max_bytes, Entry::kMaxMessageBytes)),
+      copied_bytes_(max_bytes_),
       fields_{.key = key, .filled_at = sent_at, .keep = keep, .group = group},
       builder_(std::span(stamps).first(std::min(stamps.size(), Entry::kMaxStamps))) {
   if (stamps.size() > Entry::kMaxStamps) Abandon(FillOutcome::kAbandonedTooLarge);
@@ -91,7 +92,7 @@ void Fill::Begin(char type, size_t message_bytes) {
 void Fill::Keep(size_t message_bytes) {
   const size_t before = std::exchange(bytes_, bytes_ + message_bytes);
   if (outcome_ != FillOutcome::kOpen) return;
-  keeps_ = message_bytes <= max_bytes_ - before && builder_.Reserve(message_bytes);
+  keeps_ = message_bytes <= copied_bytes_ - before && builder_.Reserve(message_bytes);
   if (!keeps_) Abandon(FillOutcome::kAbandonedTooLarge);
 }
 

@@ -8,6 +8,8 @@
 #ifndef PGSIDECAR_CACHE_FILL_H_
 #define PGSIDECAR_CACHE_FILL_H_
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -32,6 +34,18 @@ class Fill {
   // fill is abandoned from the start.
   Fill(const Digest& key, const std::vector<Stamp>& stamps, TimePoint sent_at, size_t max_bytes,
        ReadPolicy keep = {}, uint8_t group = 0);
+
+  // Not more than `bytes` are kept until CopyMore: how large the result will be is not known. To be
+  // called before the first piece.
+  void CopyOnly(size_t bytes) { copied_bytes_ = std::min(bytes, max_bytes_); }
+  // Whether a message of so many bytes would be too much.
+  bool IsFullAt(size_t message_bytes) const {
+    return outcome_ == FillOutcome::kOpen && message_bytes > copied_bytes_ - bytes_;
+  }
+  // From now on `bytes` may be kept, if that is more than before.
+  void CopyMore(size_t bytes) {
+    copied_bytes_ = std::max(copied_bytes_, std::min(bytes, max_bytes_));
+  }
 
   // A piece of a message of the reply, in order: `type` and the message's whole length with header
   // are known from its header; `piece` is any part of its bytes (header included), `first` marks
@@ -61,6 +75,7 @@ class Fill {
   void Keep(size_t message_bytes);
 
   size_t max_bytes_;
+  size_t copied_bytes_;            // at most; not more than max_bytes_
   size_t bytes_ = 0;               // of the messages so far, the present one in full
   size_t missing_bytes_ = 0;       // of the present message
   bool keeps_ = false;             // the present message; else it is swallowed

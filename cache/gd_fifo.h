@@ -72,6 +72,7 @@ class GdFifo {
   size_t size() const { return index_.size(); }
   // Of the index: it grows with the entries.
   size_t index_bytes() const { return index_.bytes(); }
+  size_t slots() const { return index_.slots(); }
 
  private:
   static constexpr unsigned kClasses = 21;

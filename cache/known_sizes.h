@@ -2,8 +2,8 @@
 //
 // Whether an answer fits into the cache is known only when it is over, and until then the copy of
 // it takes memory, though it may have been a dump of a whole table. So of an answer whose size
-// nobody knows no more is copied than kUnseenBytes. A larger one is only measured the first time,
-// and stored when it is asked for again and is known to fit.
+// nobody knows no more is copied than kUnseenBytes; kAwaitedBytes if others wait for it. A larger
+// one is only measured the first time, and stored when it is asked for again and is known to fit.
 //
 // A table of fixed size in which a newer answer takes an older one's place. What is forgotten, or
 // taken for another by its hash, is measured again.
@@ -24,6 +24,7 @@ namespace pgsidecar::cache {
 class KnownSizes {
  public:
   static constexpr size_t kUnseenBytes = size_t{1} << 20;
+  static constexpr size_t kAwaitedBytes = size_t{8} << 20;
 
   // How much of the answer may be copied if entries may have `max_entry_bytes`; 0 if it is known
   // not to fit.

@@ -39,6 +39,12 @@ std::vector<WaiterId> SingleFlight::Land(const Digest& key) {
   return waiters;
 }
 
+bool SingleFlight::HasFollowers(const Digest& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = flights_.find(key);
+  return found != flights_.end() && !found->second.waiters.empty();
+}
+
 void SingleFlight::Leave(const Digest& key, WaiterId waiter) {
   const std::lock_guard lock(mutex_);
   const auto found = flights_.find(key);

@@ -36,6 +36,9 @@ class SingleFlight {
   // again and, if it finds nothing, asks the server itself without joining.
   std::vector<WaiterId> Land(const Digest& key);
 
+  // Whether somebody waits for the leader of `key`.
+  bool HasFollowers(const Digest& key) const;
+
   // A follower gives up (its limit has passed, or its client is gone).
   void Leave(const Digest& key, WaiterId waiter);
 

@@ -210,40 +210,44 @@ void Store::CountTables(Shard& shard) {
 
 size_t Store::Sweep(TimePoint now, size_t places) {
   const std::lock_guard sweeping(sweep_mutex_);
-  Shard& shard = shards_[swept_shard_];
-  // In pieces, so that nobody waits for the shard for long. What moves meanwhile, from a piece that
-  // is still to come to one that is over, waits for the next time.
-  constexpr size_t kSlotsATime = 64;
-  std::vector<EntryRef> dead;
-  while (places > 0) {
-    const size_t before = dead.size();
-    const size_t slots = std::min(kSlotsATime, places);
-    {
-      const std::lock_guard lock(shard.mutex);
-      swept_slot_ = shard.queues.Copy(swept_slot_, slots, dead);
-    }
-    places -= slots;
-    dead.erase(std::remove_if(dead.begin() + static_cast<std::ptrdiff_t>(before), dead.end(),
-                              [&](const EntryRef& entry) {
-                                const ReadPolicy keep = entry->keep();
-                                return IsFresh(*entry, now, keep.max_age) &&
-                                       (!keep.check_stamps || versions_->Match(entry->stamps()));
-                              }),
-               dead.end());
+  size_t swept = 0;
+  for (unsigned ends = 0; places > 0 && ends < shard_count_;) {
+    Shard& shard = shards_[swept_shard_];
+    places -= SweepSome(shard, now, places, &swept);
     if (swept_slot_ != 0) continue;
     swept_shard_ = (swept_shard_ + 1) & (shard_count_ - 1);
-    break;
+    ++ends;
   }
-  size_t swept = 0;
-  for (const EntryRef& entry : dead) {
+  return swept;
+}
+
+// A piece so small that nobody waits for the shard for long. What moves meanwhile, from a piece
+// that is still to come to one that is over, waits for the next time. Returns how many places it
+// was.
+size_t Store::SweepSome(Shard& shard, TimePoint now, size_t places, size_t* swept) {
+  constexpr size_t kMost = 64;
+  std::vector<EntryRef> found;
+  size_t looked_at = 0;
+  {
+    const std::lock_guard lock(shard.mutex);
+    const size_t left = shard.queues.slots() - std::min(swept_slot_, shard.queues.slots());
+    looked_at = std::min({kMost, places, left});
+    swept_slot_ = shard.queues.Copy(swept_slot_, looked_at, found);
+  }
+  for (const EntryRef& entry : found) {
+    const ReadPolicy keep = entry->keep();
+    if (IsFresh(*entry, now, keep.max_age) &&
+        (!keep.check_stamps || versions_->Match(entry->stamps()))) {
+      continue;
+    }
     const std::lock_guard lock(shard.mutex);
     if (!shard.queues.Drop(*entry)) continue;
     Release(*entry);
     CountTables(shard);
     ++shard.stats.swept;
-    ++swept;
+    ++*swept;
   }
-  return swept;
+  return looked_at;
 }
 
 size_t Store::Clear() {

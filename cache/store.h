@@ -80,7 +80,7 @@ class Store {
   bool Insert(EntryRef entry);
 
   // Goes on through the store where the last call has stopped, by up to `places` of the tables and
-  // not beyond the end of a shard's, and drops what its filler would not read any more: too old, or
+  // not more than once around, and drops what its filler would not read any more: too old, or
   // stale. Returns how many.
   size_t Sweep(TimePoint now, size_t places = SIZE_MAX);
   // How many places there are to be swept.
@@ -103,6 +103,7 @@ class Store {
   // Evicts while the store is full; false if it still is when there is nothing left to evict.
   bool MakeRoom(Shard& shard);
   bool EvictFrom(Shard& shard, bool only_above_share);
+  size_t SweepSome(Shard& shard, TimePoint now, size_t places, size_t* swept);
   // Gives back the cost of an entry that is no longer in the store.
   void Release(const Entry& entry);
   // After a change of the shard's entries, within its mutex: its index may have another size.
@@ -125,7 +126,7 @@ class Store {
   };
   std::array<Group, kGroups> groups_;
   std::atomic<unsigned> next_eviction_ = 0;
-  std::mutex sweep_mutex_;  // guards the next two
+  std::mutex sweep_mutex_;  // one sweeps at a time; guards the next two
   unsigned swept_shard_ = 0;
   size_t swept_slot_ = 0;
   std::unique_ptr<Shard[]> shards_;

@@ -18,11 +18,16 @@ class Sweeper {
   // `store` outlives it.
   explicit Sweeper(Store* store) : store_(store) {}
 
-  // Sweeps what is due at `now`, and returns how many entries were dropped. To be called more often
-  // than once in an interval, by one thread at a time.
+  // Sweeps what is due at `now`, and returns how many entries were dropped. By one thread at a
+  // time.
   size_t Sweep(TimePoint now, Duration interval);
+  // How long to wait for the next call: until half of kMostPlaces are due, but no longer than an
+  // interval or a second, lest a store that grows meanwhile has to wait.
+  Duration Pause(Duration interval) const;
 
  private:
+  static constexpr int kParts = 16;
+
   Store* store_;
   TimePoint swept_at_{};
 };

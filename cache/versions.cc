@@ -65,18 +65,21 @@ uint64_t HashOf(const DatabaseId& database, uint32_t relation, uint64_t column =
 
 VersionTable::VersionTable(unsigned bits) : bits_(bits) {
   assert(bits >= 1 && bits < 32);
-  // The kernel's zeros are words of version 0 with nothing pending.
+  // The kernel's zeros are words of version 0 with nothing pending: to every compiler that we know,
+  // a lock-free atomic is its value.
+  static_assert(Word::is_always_lock_free && sizeof(Word) == sizeof(uint64_t));
   const size_t bytes = sizeof(Word) << bits;
   void* const zeros =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (zeros == MAP_FAILED) throw std::bad_alloc();
+  madvise(zeros, bytes, MADV_NOHUGEPAGE);  // a few writes would take all of it
   words_ = {static_cast<Word*>(zeros), Unmap{bytes}};
 }
 
 void VersionTable::Unmap::operator()(Word* words) const { munmap(words, bytes); }
 
 unsigned VersionTable::BitsWithin(size_t bytes) {
-  const size_t words = std::clamp(bytes / sizeof(Word), size_t{1} << 12, size_t{1} << 22);
+  const size_t words = std::clamp(bytes / sizeof(Word), size_t{1} << 20, size_t{1} << 22);
   return static_cast<unsigned>(std::bit_width(words)) - 1;
 }
 

@@ -7,9 +7,9 @@
 //
 // so that one load and one compare answers both "unchanged since" and "nothing in flight". A
 // counter is a place in the array, found by hashing; two counters may share a place, which costs a
-// needless miss and never a wrong answer: with so many places a slot's neighbours are written to
-// once in (places / rows written a second) seconds. Every operation is lock-free and may be called
-// from any thread. The counters:
+// needless miss and never a wrong answer: about every (slots / values written a second) seconds a
+// slot is moved by the write of another value. Every operation is lock-free and may be called from
+// any thread. The counters:
 //
 //      database                        moves on DDL and on writes to anything
 //      any[relation]                   on every change to the relation
@@ -64,7 +64,7 @@ class VersionTable {
   // 2^bits words; pages of them that nothing has been written to take no memory. Throws
   // std::bad_alloc. REQUIRES: 1 <= bits < 32.
   explicit VersionTable(unsigned bits = 20);
-  // For a table that takes at most so many bytes, but has at least 2^12 words and at most 2^22.
+  // For a table that takes at most so many bytes, but has at least 2^20 words and at most 2^22.
   static unsigned BitsWithin(size_t bytes);
 
   CounterIndex DatabaseCounter(const DatabaseId& database) const;

@@ -1,15 +1,8 @@
 #include "net/janitor.h"
 
-#include <chrono>
-
 #include "net/worker.h"
 
 namespace pgsidecar::net {
-namespace {
-
-constexpr auto kPause = std::chrono::milliseconds(50);
-
-}  // namespace
 
 Result<bool> Janitor::Start() {
   return thread_.Start([this] { Run(); });
@@ -26,7 +19,7 @@ void Janitor::Stop() {
 
 void Janitor::Run() {
   std::unique_lock lock(mutex_);
-  while (!end_.wait_for(lock, kPause, [this] { return ended_; })) {
+  while (!end_.wait_for(lock, sweeper_->Pause(interval_), [this] { return ended_; })) {
     lock.unlock();
     sweeper_->Sweep(Worker::Now(), interval_);
     lock.lock();

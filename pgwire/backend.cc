@@ -135,9 +135,10 @@ Result<ReadyForQuery> ReadyForQuery::Decode(std::string_view body) {
 }
 
 void ReadyForQuery::Encode(std::string& to) const {
-  const size_t begin = BeginMessage(to, backend_type::kReadyForQuery);
-  to.push_back(static_cast<char>(status));
-  EndMessage(to, begin);
+  constexpr char kLength = 5;  // written out: one goes behind every answer
+  const char message[] = {backend_type::kReadyForQuery, 0, 0, 0, kLength,
+                          static_cast<char>(status)};
+  to.append(message, sizeof message);
 }
 
 Result<CommandComplete> CommandComplete::Decode(std::string_view body) {
@@ -213,7 +214,7 @@ void RowDescription::Encode(std::string& to) const {
 Result<DataRow> DataRow::Decode(std::string_view body) {
   Reader reader(body);
   DataRow message;
-  message.values = ReadValues(reader);
+  ReadValues(reader, message.values);
   return reader.Finish(std::move(message));
 }
 

@@ -3,8 +3,9 @@
 
 #include "pgwire/frame.h"
 
+#include <array>
 #include <cassert>
-#include <optional>
+#include <initializer_list>
 
 #include "base/bytes.h"
 #include "pgwire/backend.h"
@@ -18,103 +19,81 @@ constexpr uint32_t kLengthBytes = 4;
 
 // What the length of a message, which counts itself, may be.
 struct LengthRange {
-  uint32_t least;
-  uint32_t most;
+  uint32_t least = 1;
+  uint32_t most = 0;  // then there is no such message
 };
 constexpr LengthRange kLarge = {kLengthBytes, kMaxMessageBytes};
 constexpr LengthRange kSmall = {kLengthBytes, kMaxSmallMessageBytes};
 constexpr LengthRange kMedium = {kLengthBytes, kMaxAuthBytes};
 constexpr LengthRange kEmpty = {kLengthBytes, kLengthBytes};
+constexpr LengthRange kOneByte = {kLengthBytes + 1, kLengthBytes + 1};
 
-// nullopt: a frontend sends no such message.
-std::optional<LengthRange> FrontendRange(char type) {
-  switch (type) {
-    case frontend_type::kQuery:
-    case frontend_type::kParse:
-    case frontend_type::kBind:
-    case frontend_type::kFunctionCall:
-    case frontend_type::kCopyData:
-      return kLarge;
-    case frontend_type::kPassword:
-      return kMedium;
-    case frontend_type::kClose:
-    case frontend_type::kCopyDone:
-    case frontend_type::kCopyFail:
-    case frontend_type::kDescribe:
-    case frontend_type::kExecute:
-    case frontend_type::kFlush:
-    case frontend_type::kSync:
-    case frontend_type::kTerminate:
-      return kSmall;
-    default:
-      return std::nullopt;
+// By type.
+class LengthRanges {
+ public:
+  constexpr LengthRanges& Add(std::initializer_list<char> types, LengthRange range) {
+    for (const char type : types) ranges_[static_cast<unsigned char>(type)] = range;
+    return *this;
   }
-}
-
-// nullopt: a backend sends no such message.
-std::optional<LengthRange> BackendRange(char type) {
-  switch (type) {
-    case backend_type::kDataRow:
-    case backend_type::kCopyData:
-    case backend_type::kRowDescription:
-    case backend_type::kErrorResponse:
-    case backend_type::kNoticeResponse:
-    case backend_type::kNotificationResponse:
-    case backend_type::kFunctionCallResponse:
-    case backend_type::kParameterDescription:
-    case backend_type::kParameterStatus:
-      return kLarge;
-    case backend_type::kAuthentication:
-    case backend_type::kNegotiateProtocolVersion:
-      return kMedium;
-    case backend_type::kBackendKeyData:
-    case backend_type::kCommandComplete:
-    case backend_type::kCopyBothResponse:
-    case backend_type::kCopyInResponse:
-    case backend_type::kCopyOutResponse:
-      return kSmall;
-    case backend_type::kReadyForQuery:
-      return LengthRange{kLengthBytes + 1, kLengthBytes + 1};
-    case backend_type::kBindComplete:
-    case backend_type::kCloseComplete:
-    case backend_type::kCopyDone:
-    case backend_type::kEmptyQueryResponse:
-    case backend_type::kNoData:
-    case backend_type::kParseComplete:
-    case backend_type::kPortalSuspended:
-      return kEmpty;
-    default:
-      return std::nullopt;
+  constexpr LengthRange operator[](char type) const {
+    return ranges_[static_cast<unsigned char>(type)];
   }
-}
 
-FrameStatus ReadHeader(std::string_view bytes, std::optional<LengthRange> range, const char* side,
+ private:
+  std::array<LengthRange, 256> ranges_{};
+};
+
+constexpr LengthRanges MakeFrontendRanges() {
+  using namespace frontend_type;  // NOLINT
+  return LengthRanges()
+      .Add({kQuery, kParse, kBind, kFunctionCall, kCopyData}, kLarge)
+      .Add({kPassword}, kMedium)
+      .Add({kClose, kCopyDone, kCopyFail, kDescribe, kExecute, kFlush, kSync, kTerminate}, kSmall);
+}
+constexpr LengthRanges kFrontendRanges = MakeFrontendRanges();
+
+constexpr LengthRanges MakeBackendRanges() {
+  using namespace backend_type;  // NOLINT
+  return LengthRanges()
+      .Add({kDataRow, kCopyData, kRowDescription, kErrorResponse, kNoticeResponse,
+            kNotificationResponse, kFunctionCallResponse, kParameterDescription, kParameterStatus},
+           kLarge)
+      .Add({kAuthentication, kNegotiateProtocolVersion}, kMedium)
+      .Add(
+          {kBackendKeyData, kCommandComplete, kCopyBothResponse, kCopyInResponse, kCopyOutResponse},
+          kSmall)
+      .Add({kReadyForQuery}, kOneByte)
+      .Add({kBindComplete, kCloseComplete, kCopyDone, kEmptyQueryResponse, kNoData, kParseComplete,
+            kPortalSuspended},
+           kEmpty);
+}
+constexpr LengthRanges kBackendRanges = MakeBackendRanges();
+
+FrameStatus ReadHeader(std::string_view bytes, const LengthRanges& ranges, const char* side,
                        FrameHeader* header, Error* error) {
-  if (!range) {
-    *error = ProtocolViolation("invalid " + std::string(side) + " message type " +
-                               std::to_string(static_cast<unsigned char>(bytes[0])));
-    return FrameStatus::kError;
-  }
+  if (bytes.size() < kHeaderBytes) return FrameStatus::kNeedMore;
+  const LengthRange range = ranges[bytes[0]];
   const uint32_t length = LoadBig32(bytes.data() + 1);
-  if (length < range->least || length > range->most) {
-    *error = ProtocolViolation("invalid message length");
-    return FrameStatus::kError;
+  if (length >= range.least && length <= range.most) {
+    header->type = bytes[0];
+    header->body_bytes = length - kLengthBytes;
+    return FrameStatus::kMessage;
   }
-  header->type = bytes[0];
-  header->body_bytes = length - kLengthBytes;
-  return FrameStatus::kMessage;
+  *error =
+      ProtocolViolation(range.most > 0 ? "invalid message length"
+                                       : "invalid " + std::string(side) + " message type " +
+                                             std::to_string(static_cast<unsigned char>(bytes[0])));
+  return FrameStatus::kError;
 }
 
 }  // namespace
 
 FrameStatus ReadFrontendHeader(std::string_view bytes, FrameHeader* header, Error* error) {
-  if (bytes.size() < kHeaderBytes) return FrameStatus::kNeedMore;
-  return ReadHeader(bytes, FrontendRange(bytes[0]), "frontend", header, error);
+  return ReadHeader(bytes, kFrontendRanges, "frontend", header, error);
 }
 
 FrameStatus ReadBackendHeader(std::string_view bytes, FrameHeader* header, Error* error) {
-  if (bytes.size() < kHeaderBytes) return FrameStatus::kNeedMore;
-  return ReadHeader(bytes, BackendRange(bytes[0]), "backend", header, error);
+  return ReadHeader(bytes, kBackendRanges, "backend", header, error);
 }
 
 FrameStatus ReadStartupLength(std::string_view bytes, uint32_t* total_bytes, Error* error) {
@@ -138,6 +117,11 @@ size_t BeginMessage(std::string& to, char type) {
 void EndMessage(std::string& to, size_t begin) {
   assert(to.size() >= begin + kLengthBytes && to.size() - begin <= kMaxMessageBytes);
   StoreBig32(to.data() + begin, static_cast<uint32_t>(to.size() - begin));
+}
+
+void EncodeEmpty(std::string& to, char type) {
+  const char message[] = {type, 0, 0, 0, kLengthBytes};
+  to.append(message, sizeof message);
 }
 
 }  // namespace pgsidecar::pgwire

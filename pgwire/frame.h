@@ -51,6 +51,8 @@ FrameStatus ReadStartupLength(std::string_view bytes, uint32_t* total_bytes, Err
 // Appends a header whose length is patched by EndMessage; returns the place to patch.
 size_t BeginMessage(std::string& to, char type);
 void EndMessage(std::string& to, size_t begin);
+// A message without a body.
+void EncodeEmpty(std::string& to, char type);
 
 }  // namespace pgsidecar::pgwire
 

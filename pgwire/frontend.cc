@@ -72,20 +72,25 @@ void Parse::Encode(std::string& to) const {
   EndMessage(to, begin);
 }
 
-Result<Bind> Bind::Decode(std::string_view body, Bind into) {
+Result<Bind> Bind::Decode(std::string_view body) {
+  Bind message;
+  if (auto error = message.DecodeFrom(body)) return *std::move(error);
+  return message;
+}
+
+std::optional<Error> Bind::DecodeFrom(std::string_view body) {
   Reader reader(body);
-  Bind message = std::move(into);
-  message.portal = reader.String();
-  message.statement = reader.String();
-  message.parameter_formats = ReadFormats(reader, std::move(message.parameter_formats));
-  message.values = ReadValues(reader, std::move(message.values));
-  message.result_formats = ReadFormats(reader, std::move(message.result_formats));
-  if (!reader.failed() && !FormatsFit(message.parameter_formats.size(), message.values.size())) {
-    return ProtocolViolation(
-        "bind message has " + std::to_string(message.parameter_formats.size()) +
-        " parameter formats but " + std::to_string(message.values.size()) + " parameters");
+  portal = reader.String();
+  statement = reader.String();
+  ReadFormats(reader, parameter_formats);
+  ReadValues(reader, values);
+  ReadFormats(reader, result_formats);
+  if (!reader.failed() && !FormatsFit(parameter_formats.size(), values.size())) {
+    return ProtocolViolation("bind message has " + std::to_string(parameter_formats.size()) +
+                             " parameter formats but " + std::to_string(values.size()) +
+                             " parameters");
   }
-  return reader.Finish(std::move(message));
+  return reader.Finish();
 }
 
 void Bind::Encode(std::string& to) const {
@@ -150,8 +155,8 @@ Result<FunctionCall> FunctionCall::Decode(std::string_view body) {
   Reader reader(body);
   FunctionCall message;
   message.function = reader.Int32();
-  message.argument_formats = ReadFormats(reader);
-  message.arguments = ReadValues(reader);
+  ReadFormats(reader, message.argument_formats);
+  ReadValues(reader, message.arguments);
   message.result_format = reader.Int16();
   if (!reader.failed() && !FormatsFit(message.argument_formats.size(), message.arguments.size())) {
     return ProtocolViolation(
@@ -205,7 +210,5 @@ void SaslResponse::Encode(std::string& to) const {
   to.append(data);
   EndMessage(to, begin);
 }
-
-void EncodeEmpty(std::string& to, char type) { EndMessage(to, BeginMessage(to, type)); }
 
 }  // namespace pgsidecar::pgwire

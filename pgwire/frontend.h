@@ -55,8 +55,9 @@ struct Bind {
   std::vector<uint16_t> parameter_formats;              // none, one for all, or one each
   std::vector<std::optional<std::string_view>> values;  // nullopt is NULL
   std::vector<uint16_t> result_formats;                 // none, one for all, or one each
-  // `into`: what becomes of it, for the capacity of its lists.
-  static Result<Bind> Decode(std::string_view body, Bind into = {});
+  static Result<Bind> Decode(std::string_view body);
+  // The same into this one, whose lists keep their memory; after an error its content is of no use.
+  std::optional<Error> DecodeFrom(std::string_view body);
   void Encode(std::string& to) const;
 };
 
@@ -122,9 +123,6 @@ struct SaslResponse {
   static Result<SaslResponse> Decode(std::string_view body);
   void Encode(std::string& to) const;
 };
-
-// Messages without a body: Sync, Flush, Terminate, CopyDone.
-void EncodeEmpty(std::string& to, char type);
 
 }  // namespace pgsidecar::pgwire
 

@@ -12,11 +12,10 @@
 
 namespace pgsidecar::pgwire {
 
-// A count and that many format codes. `into` is what becomes of it, for its capacity.
-inline std::vector<uint16_t> ReadFormats(Reader& reader, std::vector<uint16_t> into = {}) {
+// A count and that many format codes, instead of what `into` held.
+inline void ReadFormats(Reader& reader, std::vector<uint16_t>& into) {
   into.resize(reader.Count(sizeof(uint16_t)));
   for (uint16_t& format : into) format = reader.Int16();
-  return into;
 }
 
 // A count and that many type OIDs.
@@ -26,12 +25,10 @@ inline std::vector<uint32_t> ReadTypes(Reader& reader) {
   return types;
 }
 
-// A count and that many values, each behind its length. `into` as above.
-inline std::vector<std::optional<std::string_view>> ReadValues(
-    Reader& reader, std::vector<std::optional<std::string_view>> into = {}) {
+// A count and that many values, each behind its length, instead of what `into` held.
+inline void ReadValues(Reader& reader, std::vector<std::optional<std::string_view>>& into) {
   into.resize(reader.Count(sizeof(uint32_t)));
   for (auto& value : into) value = reader.Value();
-  return into;
 }
 
 }  // namespace pgsidecar::pgwire

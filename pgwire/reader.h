@@ -99,11 +99,16 @@ class Reader {
     return failed() ? 0 : count;
   }
 
-  // The message, unless a field was missing or bytes are left over.
-  template <typename T>
-  Result<T> Finish(T message) {
+  // What is wrong, if a field was missing or bytes are left over.
+  std::optional<Error> Finish() {
     if (!rest_.empty()) Fail("invalid message format");
     if (failed()) return error();
+    return std::nullopt;
+  }
+  // The message, unless something is.
+  template <typename T>
+  Result<T> Finish(T message) {
+    if (auto error = Finish()) return *std::move(error);
     return message;
   }
 

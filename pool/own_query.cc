@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "pgwire/frame.h"
 #include "pgwire/frontend.h"
 
 namespace pgsidecar::pool {

@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/spare_outboxes.h"
 #include "cache/known_sizes.h"
 #include "cache/single_flight.h"
@@ -292,7 +293,7 @@ class Hub {
 
   // Known from now on, if it was not; watched from the next TickWatches on.
   Database* DatabaseNamed(const std::string& name);
-  const Database* FindDatabase(const std::string& name) const;
+  Database* FindDatabase(std::string_view name) const;  // nullptr if it is not known
   Watch* WatchOf(const pool::ServerConnection& server) const;
   void TickWatches(TimePoint now);
   void LeaveUnusedDatabases(TimePoint now);
@@ -352,7 +353,8 @@ class Hub {
   size_t ticked_bucket_ = 0;       // of sessions_: the idle ones in it are told next
   std::unordered_map<ServerId, std::unique_ptr<pool::ServerConnection>> servers_;
   std::map<std::string, std::unique_ptr<pool::Pool>> pools_;  // by pool key
-  std::vector<std::unique_ptr<Database>> databases_;
+  std::vector<std::unique_ptr<Database>> databases_;          // none is ever taken out
+  std::unordered_map<std::string_view, Database*, TextHash> databases_by_name_;
   std::vector<std::unique_ptr<Watch>> watches_;  // of the database of the same index
   std::deque<ClientId> waiting_logins_;
   std::unordered_set<ClientId> logins_;  // under way

@@ -1,6 +1,5 @@
 // The hub's databases: who watches their catalogs, and what follows when one moves.
 
-#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -13,23 +12,22 @@ using pool::ServerConnection;
 using pool::ServerState;
 
 Database* Hub::DatabaseNamed(const std::string& name) {
-  for (const auto& database : databases_) {
-    if (database->name() == name) return database.get();
-  }
-  databases_.push_back(std::make_unique<Database>(name, &versions_));
-  databases_.back()->row_precision = config_->row_precision;
-  watches_.push_back(std::make_unique<Watch>(
-      databases_.back().get(), config_->catalog_poll_interval, &config_->harmless_functions));
-  return databases_.back().get();
+  if (Database* known = FindDatabase(name)) return known;
+  Database* database = databases_.emplace_back(std::make_unique<Database>(name, &versions_)).get();
+  database->row_precision = config_->row_precision;
+  databases_by_name_.emplace(database->name(), database);
+  watches_.push_back(std::make_unique<Watch>(database, config_->catalog_poll_interval,
+                                             &config_->harmless_functions));
+  return database;
 }
 
-const Database* Hub::FindDatabase(const std::string& name) const {
-  const auto found = std::find_if(databases_.begin(), databases_.end(),
-                                  [&](const auto& each) { return each->name() == name; });
-  return found == databases_.end() ? nullptr : found->get();
+Database* Hub::FindDatabase(std::string_view name) const {
+  const auto found = databases_by_name_.find(name);
+  return found == databases_by_name_.end() ? nullptr : found->second;
 }
 
 Watch* Hub::WatchOf(const ServerConnection& server) const {
+  if (server.pool != nullptr) return nullptr;
   for (const auto& watch : watches_) {
     if (watch->server() == &server) return watch.get();
   }

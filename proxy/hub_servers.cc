@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "catalog/catalog.h"
+#include "pgwire/frame.h"
 #include "pgwire/frontend.h"
 #include "proxy/hub.h"
 

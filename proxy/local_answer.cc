@@ -11,9 +11,7 @@ constexpr uint32_t kTextOid = 25;
 
 void SendLocalDescription(Outbox& out, const LocalAnswer& answer) {
   if (answer.columns.empty()) {
-    out.Emit([](std::string& to) {
-      pgwire::EndMessage(to, pgwire::BeginMessage(to, pgwire::backend_type::kNoData));
-    });
+    out.Emit([](std::string& to) { pgwire::EncodeEmpty(to, pgwire::backend_type::kNoData); });
     return;
   }
   pgwire::RowDescription description;
@@ -34,7 +32,7 @@ void SendLocalRows(Outbox& out, const LocalAnswer& answer) {
   out.Emit([&](std::string& to) {
     if (answer.warning) pgwire::EncodeWarning(to, *answer.warning);
     if (answer.tag.empty()) {
-      pgwire::EndMessage(to, pgwire::BeginMessage(to, pgwire::backend_type::kEmptyQueryResponse));
+      pgwire::EncodeEmpty(to, pgwire::backend_type::kEmptyQueryResponse);
     } else {
       pgwire::CommandComplete{answer.tag}.Encode(to);
     }

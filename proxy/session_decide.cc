@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "pgwire/frame.h"
 #include "proxy/session.h"
 #include "sql/time_words.h"
 
@@ -365,10 +366,10 @@ bool Session::DecideCacheableForm() {
   }
   const Request::Message* bind_message = next(frontend::kBind);
   if (bind_message == nullptr) return false;
-  auto bind = pgwire::Bind::Decode(request().body(*bind_message), std::move(decision().bind));
-  if (!bind.ok() || !bind->portal.empty()) return false;
-  if (decision().has_parse && bind->statement != decision().parsed_name) return false;
-  decision().bind = *std::move(bind);
+  pgwire::Bind& bind = decision().bind;
+  const bool malformed = bind.DecodeFrom(request().body(*bind_message)).has_value();
+  if (malformed || !bind.portal.empty()) return false;
+  if (decision().has_parse && bind.statement != decision().parsed_name) return false;
   if (const Request::Message* message = next(frontend::kDescribe)) {
     const auto describe = pgwire::Describe::Decode(request().body(*message));
     if (describe->kind != 'P' || !describe->name.empty()) return false;
@@ -623,8 +624,9 @@ bool Session::TryCache(TimePoint now) {
           break;
       }
     }
-    fill_ = std::make_unique<cache::Fill>(decision().key, *stamps, now, copied, policy.read,
-                                          static_cast<uint8_t>(policy.cache_class));
+    fill_ = std::make_unique<cache::Fill>(decision().key, *stamps, now, policy.max_entry_bytes,
+                                          policy.read, static_cast<uint8_t>(policy.cache_class));
+    fill_->CopyOnly(copied);
   }
   ++shared_.statistics->misses;
   ++counts.calls;
@@ -644,9 +646,8 @@ void Session::SendHit(const cache::EntryRef& entry) {
   const bool extended = request().kind == Request::Kind::kExtended;
   if (extended) {
     client_out.Emit([&](std::string& to) {
-      using namespace pgwire;  // NOLINT
-      if (decision().has_parse) EndMessage(to, BeginMessage(to, backend_type::kParseComplete));
-      EndMessage(to, BeginMessage(to, backend_type::kBindComplete));
+      if (decision().has_parse) pgwire::EncodeEmpty(to, pgwire::backend_type::kParseComplete);
+      pgwire::EncodeEmpty(to, pgwire::backend_type::kBindComplete);
     });
     if (decision().has_parse) SetStatement(decision().parsed_name, decision().statement);
     phantom_portal_ = in_transaction();

@@ -29,7 +29,7 @@ LocalAnswer Failure(Error error) {
 }
 
 void EmitEmpty(Outbox& out, char type) {
-  out.Emit([type](std::string& to) { pgwire::EndMessage(to, pgwire::BeginMessage(to, type)); });
+  out.Emit([type](std::string& to) { pgwire::EncodeEmpty(to, type); });
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ FAILING = ["SELECT 1/0", "SELECT 1/(id-20) FROM t ORDER BY id", "SELECT * FROM n
 class NeverStored(ServerCase):
     SETUP = SETUP
     CONF = ("max_connections = 100",)
+    FLAGS = ("--sole-writer", "--single-flight-wait", "20s")
 
     def assert_bypassed(self, run, sql):
         with harness.wire(self.proxy) as client:
@@ -210,6 +211,22 @@ class NeverStored(ServerCase):
                 seen.append(client.last())
                 self.assertEqual({len(row[0]) for row in rows}, {int(sql.split(", ")[1].split(")")[0])})
             self.assertEqual(seen, outcomes, sql)
+
+    def test_what_is_large_is_kept_for_those_who_wait_for_it(self):
+        sql = "SELECT repeat('f', 700000) FROM t WHERE id < 3"
+        clients = [self.wire() for _ in range(4)]
+        waited = 0 if DIRECT else self.figures()["flights_followed_total"] + len(clients) - 1
+        with self.truth.transaction():
+            self.truth.execute("LOCK TABLE t")
+            for client in clients:
+                client.send(w.query(sql))
+            if not DIRECT:
+                harness.wait_until(lambda: self.figures()["flights_followed_total"] == waited,
+                                   what="three clients to wait for a fourth")
+        for client in clients:
+            self.assertEqual(client.rows(client.read_until_ready()), [["f" * 700000]] * 2)
+        if not DIRECT:
+            self.assertEqual(sorted(client.last() for client in clients), ["hit"] * 3 + ["miss"])
 
     def test_plain_ones_are_stored(self):
         """The other side: without it a proxy that stores nothing would pass."""

@@ -321,7 +321,7 @@ class RowsTest(ServerCase):
 class FewEntriesTest(ServerCase):
     """How seldom a write drops what it does not concern must not depend on how much is cached."""
 
-    FLAGS = ("--sole-writer", "--cache-entries", "1000")
+    FLAGS = ("--sole-writer", "--cache-entries", "1000", "--cache-bytes", "16MB")
     SETUP = ("CREATE TABLE read (id int PRIMARY KEY, v int);"
              "CREATE TABLE written (id int PRIMARY KEY, v int);")
     READ, WRITTEN, MOST_DROPPED = 100, 4000, 3

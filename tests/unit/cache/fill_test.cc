@@ -145,6 +145,24 @@ TEST(FillTest, TooLargeAtEveryBoundary) {
   }
 }
 
+TEST(FillTest, CopyOnlyUntilCopyMore) {
+  const size_t all = kColumns.size() + kRow.size() + kOtherRow.size();
+  for (const bool waited_for : {false, true}) {
+    Fill fill = MakeFill(all + 15);
+    fill.CopyOnly(kColumns.size() + kRow.size());
+    Feed(fill, {kColumns, kRow});
+    EXPECT_FALSE(fill.IsFullAt(0));
+    EXPECT_TRUE(fill.IsFullAt(1));
+    fill.CopyMore(1);
+    EXPECT_TRUE(fill.IsFullAt(1));
+    if (waited_for) fill.CopyMore(kPlenty);
+    EXPECT_EQ(fill.IsFullAt(kOtherRow.size()), !waited_for);
+    EXPECT_TRUE(fill.IsFullAt(kOtherRow.size() + 16));  // too large in any case
+    Feed(fill, {kOtherRow, Complete("SELECT 2")});
+    EXPECT_EQ(fill.Finish(kDone) != nullptr, waited_for);
+  }
+}
+
 TEST(FillTest, WhatIsTooLargeAndFailsHasNoSize) {
   Fill fill = MakeFill(1);
   Feed(fill, {kColumns, kRow});

@@ -37,9 +37,12 @@ TEST_F(SingleFlightTest, FirstLeadsAndTheOthersFollowInOrder) {
 }
 
 TEST_F(SingleFlightTest, KeysAreApart) {
+  EXPECT_FALSE(flights_.HasFollowers(key_));
   EXPECT_EQ(flights_.Join(key_, Capture(), 1), Role::kLeader);
   EXPECT_EQ(flights_.Join(other_, Capture(), 2), Role::kLeader);
   EXPECT_EQ(flights_.Join(other_, Capture(), 3), Role::kFollower);
+  EXPECT_FALSE(flights_.HasFollowers(key_));
+  EXPECT_TRUE(flights_.HasFollowers(other_));
   EXPECT_THAT(flights_.Land(key_), IsEmpty());
   EXPECT_THAT(flights_.Land(other_), ElementsAre(3));
 }

@@ -146,21 +146,20 @@ TEST_F(StoreTest, EvictionTakesNothingFromAReader) {
   EXPECT_EQ(held->rows(), std::string(100, 'D'));
 }
 
-TEST_F(StoreTest, SweepDropsTheDeadOfOneShardACall) {
+TEST_F(StoreTest, SweepDropsTheDead) {
   Store store({.shards = 4}, &versions_);
   for (uint64_t i = 0; i < 40; ++i) store.Insert(Valid(i, kNow));
   for (uint64_t i = 40; i < 60; ++i) store.Insert(Valid(i, kNow - minutes(1)));
   const auto other = MakeEntry(100, 100, *versions_.Capture(std::vector<CounterIndex>{3}), kNow);
   store.Insert(other);
-  size_t swept = 0;
-  for (int i = 0; i < 4; ++i) {
-    const size_t of_shard = store.Sweep(kNow);
-    EXPECT_LT(of_shard, 20u);
-    swept += of_shard;
-  }
-  EXPECT_EQ(swept, 20u);
+  EXPECT_EQ(store.Sweep(kNow), 20u);
   versions_.Move(1);
-  for (int i = 0; i < 4; ++i) swept += store.Sweep(kNow);
+  size_t swept = 20;
+  for (const size_t places = 8; swept < 60;) {
+    const size_t some = store.Sweep(kNow, places);
+    EXPECT_LE(some, places);
+    swept += some;
+  }
   EXPECT_EQ(swept, 60u);
   const StoreStats stats = store.Stats();
   EXPECT_EQ(stats.swept, 60u);
@@ -204,6 +203,38 @@ TEST_F(StoreTest, SweeperGoesThroughASixteenthInAnInterval) {
   // The table shrinks meanwhile, and is swept in smaller parts.
   swept += in_a_second + pass(minutes(5));
   EXPECT_EQ(swept, kDead);
+}
+
+TEST_F(StoreTest, SweeperPausesUntilEnoughIsDue) {
+  Store store({.shards = 1}, &versions_);
+  const Sweeper sweeper(&store);
+  EXPECT_EQ(sweeper.Pause(milliseconds(10)), milliseconds(50));
+  EXPECT_EQ(sweeper.Pause(milliseconds(200)), milliseconds(200));
+  EXPECT_EQ(sweeper.Pause(minutes(1)), seconds(1));
+  for (uint64_t i = 0; i < 40'000; ++i) store.Insert(Valid(i, kNow));
+  const double parts = 8.0 * Sweeper::kMostPlaces / static_cast<double>(store.places());
+  EXPECT_NEAR(std::chrono::duration<double>(sweeper.Pause(seconds(1))).count(), parts, 1e-5);
+  EXPECT_EQ(sweeper.Pause(minutes(1)), seconds(1));
+}
+
+// Whatever the sizes of the shards, and of all of them, once around takes sixteen intervals.
+TEST_F(StoreTest, SweeperPassesEverythingInSixteenIntervals) {
+  for (const uint64_t dead : {1u, 2u, 70u, 1'200u, 6'000u}) {
+    constexpr uint64_t kAliveToo = 9;  // a table that shrinks is swept in another order
+    Store store({.max_entries = dead * (1 + kAliveToo)}, &versions_);
+    for (uint64_t i = 0; i < dead * (1 + kAliveToo); ++i) {
+      store.Insert(Valid(i, i < dead ? kNow - minutes(1) : kNow));
+    }
+    Sweeper sweeper(&store);
+    TimePoint now = kNow;
+    size_t swept = sweeper.Sweep(now, seconds(1));  // the first call knows of no last one
+    while (now < kNow + seconds(17)) {
+      now += sweeper.Pause(seconds(1));
+      swept += sweeper.Sweep(now, seconds(1));
+    }
+    // What a removal has moved to where it has been looked already waits for the next time.
+    EXPECT_GE(swept, dead - dead / 50);
+  }
 }
 
 TEST_F(StoreTest, LookupTellsWhatItCameTo) {

@@ -39,9 +39,8 @@ TEST(VersionsTest, PendingBlocksCaptureAndMatch) {
 }
 
 TEST(VersionsTest, BitsWithin) {
-  EXPECT_EQ(VersionTable::BitsWithin(0), 12u);
-  EXPECT_EQ(VersionTable::BitsWithin((size_t{1} << 20) - 1), 16u);
-  EXPECT_EQ(VersionTable::BitsWithin(size_t{1} << 20), 17u);
+  EXPECT_EQ(VersionTable::BitsWithin(0), 20u);
+  EXPECT_EQ(VersionTable::BitsWithin((size_t{16} << 20) - 1), 20u);
   EXPECT_EQ(VersionTable::BitsWithin(size_t{16} << 20), 21u);
   EXPECT_EQ(VersionTable::BitsWithin(size_t{1} << 40), 22u);
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "pgwire/frame.h"
 #include "pgwire/frontend.h"
 
 namespace pgsidecar::proxy {

@@ -160,7 +160,6 @@ Config World::DefaultConfig() {
   config.upstream.host = "upstream";
   config.sole_writer = true;
   config.default_pool_size = 3;
-  config.cache_entries = 1'000;
   return config;
 }
 
