@@ -26,13 +26,20 @@ Error MissingStatement(std::string_view name) {
 
 Error ChangedResult() { return {"0A000", "cached plan must not change result type", "", ""}; }
 
+Error ChangedReading() {
+  return {"0A000", "cannot prepare the statement again on another server connection",
+          "standard_conforming_strings or client_encoding is another than when it was prepared.",
+          "Set it back, or prepare the statement anew."};
+}
+
 std::shared_ptr<const PreparedStatement> PreparedRegistry::Intern(
-    std::string_view sql, const std::vector<uint32_t>& parameter_types) {
+    std::string_view sql, const std::vector<uint32_t>& parameter_types, std::string_view reading) {
   const uint64_t hash = HashOf(sql, parameter_types);
   const auto [begin, end] = statements_.equal_range(hash);
   for (auto it = begin; it != end; ++it) {
-    if (auto held = it->second.lock();
-        held && held->sql == sql && held->parameter_types == parameter_types) {
+    if (auto held = it->second.lock(); held && held->sql == sql &&
+                                       held->parameter_types == parameter_types &&
+                                       held->reading == reading) {
       return held;
     }
   }
@@ -41,6 +48,7 @@ std::shared_ptr<const PreparedStatement> PreparedRegistry::Intern(
   statement->id = next_id_++;
   statement->sql = sql;
   statement->parameter_types = parameter_types;
+  statement->reading = reading;
   statement->server_name = ServerName(statement->id);
   statements_.emplace(hash, statement);
   return statement;

@@ -1,7 +1,8 @@
 // Prepared statements across server connections (PostgreSQL documentation, "Extended Query").
 //
 // A client's statement name is its own business. On the server a statement is known by an id that
-// all clients share who prepared the same text with the same parameter types: "pgs_<id>". What a
+// all clients share who prepared the same text with the same parameter types: "pgs_<id>", and for
+// whom the text means the same: a backslash depends on standard_conforming_strings. What a
 // client was told about its statement (ParameterDescription and RowDescription) is kept as a hash,
 // so that a statement prepared again elsewhere after DDL does not silently change its columns.
 
@@ -26,6 +27,7 @@ struct PreparedStatement {
   StatementId id = 0;
   std::string sql;
   std::vector<uint32_t> parameter_types;  // as the client gave them
+  std::string reading;                    // how its text has been read; empty: always alike
   std::string server_name;                // "pgs_<id>"
 };
 
@@ -47,12 +49,15 @@ inline constexpr std::string_view kNoStatement = "pgs_none";
 Error MissingStatement(std::string_view name);
 // And where planning it anew gives other columns (PostgreSQL: plancache.c).
 Error ChangedResult();
+// What no server says: a statement cannot be prepared again as it was.
+Error ChangedReading();
 
 // Interns statements; holds only those that somebody else still holds.
 class PreparedRegistry {
  public:
   std::shared_ptr<const PreparedStatement> Intern(std::string_view sql,
-                                                  const std::vector<uint32_t>& parameter_types);
+                                                  const std::vector<uint32_t>& parameter_types,
+                                                  std::string_view reading = {});
   size_t size() const { return statements_.size(); }
 
  private:

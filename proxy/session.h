@@ -398,6 +398,8 @@ class Session {
   Request& request() const { return decision().request; }
   void PutDecisionBack();
   std::shared_ptr<ClientStatement> MakeStatement(const pgwire::Parse& parse);
+  std::string Reading(std::string_view sql) const;
+  bool ReadsAlike(const ClientStatement& statement) const;
   std::shared_ptr<ClientStatement> FindParsed(const Request::Message& message) const;
   std::shared_ptr<ClientStatement> FindStatement(std::string_view name) const;
   void SetStatement(std::string_view name, std::shared_ptr<ClientStatement> statement);

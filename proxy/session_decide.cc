@@ -230,8 +230,30 @@ std::shared_ptr<ClientStatement> Session::MakeStatement(const pgwire::Parse& par
   }
   statement->record = std::move(record);
   statement->catalog_version = database_->catalog_version();
-  statement->prepared = shared_.prepared->Intern(parse.sql, parse.parameter_types);
+  statement->prepared =
+      shared_.prepared->Intern(parse.sql, parse.parameter_types, Reading(parse.sql));
   return statement;
+}
+
+// The settings by which the server reads such a text, as far as they make a difference. While one
+// of them is being changed it is like no other.
+std::string Session::Reading(std::string_view sql) const {
+  const bool has_backslash = sql.find('\\') != std::string_view::npos;
+  const bool is_ascii =
+      std::none_of(sql.begin(), sql.end(), [](char c) { return (c & 0x80) != 0; });
+  std::string reading;
+  if (!has_backslash && is_ascii) return reading;
+  if (encoding_unconfirmed_) {
+    return std::to_string(id_) + "/" + std::to_string(shared_.statistics->requests);
+  }
+  if (has_backslash) reading += told_parameters_.Find("standard_conforming_strings");
+  reading += ' ';
+  if (!is_ascii) reading += told_parameters_.Find("client_encoding");
+  return reading;
+}
+
+bool Session::ReadsAlike(const ClientStatement& statement) const {
+  return Reading(statement.prepared->sql) == statement.prepared->reading;
 }
 
 // What the Parse was decided to be. REQUIRES: one of request()'s, held whole.

@@ -193,7 +193,8 @@ void Session::PrepareMissing() {
   }
   for (const std::string& name : missing) {
     const auto statement = FindStatement(name);
-    if (statement != nullptr && !statement->local()) PrepareInPlace(name, statement);
+    if (statement == nullptr || statement->local()) continue;
+    if (HoldsOnServer(name, *statement) || ReadsAlike(*statement)) PrepareInPlace(name, statement);
   }
 }
 
@@ -249,7 +250,7 @@ void Session::PutNamesOnServer() {
     server_->DropStatement(statement.id);
   }
   for (const auto& [name, statement] : *statements_) {
-    if (!statement->local()) PrepareOnServer(name, statement);
+    if (!statement->local() && ReadsAlike(*statement)) PrepareOnServer(name, statement);
   }
 }
 
@@ -537,6 +538,9 @@ void Session::ForwardBind(const Request::Message& message) {
     if (!own_names_ && too_late && !HoldsOnServer(names.statement, *statement)) {
       return ForceError(pool::ChangedResult());
     }
+    if (!own_names_ && !HoldsOnServer(names.statement, *statement) && !ReadsAlike(*statement)) {
+      return ForceError(pool::ChangedReading());
+    }
     if (!own_names_) PrepareInPlace(names.statement, statement);
   }
   Expect(Reply::kBind);
@@ -572,6 +576,8 @@ void Session::ForwardDescribe(const Request::Message& message) {
     ForwardRaw(message);
   } else if (missing) {
     return ForwardMissing(message, describe.name);
+  } else if (!HoldsOnServer(describe.name, *statement) && !ReadsAlike(*statement)) {
+    return ForceError(pool::ChangedReading());
   } else {
     PrepareInPlace(describe.name, statement);
     const std::string_view name =

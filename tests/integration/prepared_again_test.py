@@ -75,6 +75,26 @@ class PreparedAgainTest(ServerCase):
         client.send(w.describe(b"S", "s"), w.SYNC)
         self.assertEqual("".join(kind.decode() for kind, _ in client.read_until_ready()), "tTZ")
 
+    def test_a_backslash_means_what_it_meant(self):
+        """A text is not prepared again where it would be read in another way, nor is what others have
+        prepared under it taken for it."""
+        sql = "SELECT '\\x0102'::bytea FROM item WHERE false UNION SELECT '\\x0102'::bytea"
+        client, other = self.prepared(sql), self.wire()
+        self.assertEqual(self.run_it(client), [["\\x0102"]])
+        pid = client.query("SELECT pg_backend_pid()")
+        client.query("SET standard_conforming_strings = off")
+        if not DIRECT:
+            self.keep(pid)
+            self.assertEqual(self.run_it(client), "0A000")
+        other.query("SET standard_conforming_strings = off")
+        other.send(w.parse(sql, "s"), *RUN)
+        self.assertEqual(other.rows(other.read_until_ready()), [["\\x013032"]])
+        third = self.wire()
+        third.send(w.parse(sql, "s"), *RUN)
+        self.assertEqual(third.rows(third.read_until_ready()), [["\\x0102"]])
+        client.query("SET standard_conforming_strings = on")
+        self.assertEqual(self.run_it(client), [["\\x0102"]])
+
     def run_it(self, client):
         client.send(*RUN)
         try:

@@ -115,6 +115,7 @@ TEST(PreparedRegistryTest, OneIdForOneTextAndTypes) {
   EXPECT_NE(one->id, registry.Intern("SELECT $1", {20})->id);
   EXPECT_NE(one->id, registry.Intern("SELECT $1", {})->id);
   EXPECT_NE(one->id, registry.Intern("SELECT $2", {23})->id);
+  EXPECT_NE(one->id, registry.Intern("SELECT $1", {23}, "off ")->id);
   EXPECT_EQ(one->server_name, ServerName(one->id));
 }
 
