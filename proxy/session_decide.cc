@@ -253,7 +253,8 @@ std::string Session::Reading(std::string_view sql) const {
 }
 
 bool Session::ReadsAlike(const ClientStatement& statement) const {
-  return Reading(statement.prepared->sql) == statement.prepared->reading;
+  const pool::PreparedStatement& prepared = *statement.prepared;
+  return prepared.reading.empty() || Reading(prepared.sql) == prepared.reading;
 }
 
 // What the Parse was decided to be. REQUIRES: one of request()'s, held whole.
@@ -442,6 +443,10 @@ void Session::PlanRun(size_t run, const Plan& before, catalog::NameContext* name
   const auto& record = decision().records[run];
   // libpg_query reads UTF-8; in other encodings it may fold a name as the server would not.
   if (!*reads_texts || (!utf8_ && !record->ascii())) decision().unknown = true;
+  // What was prepared under other settings may mean something else than its text does now.
+  if (run < decision().runs.size() && !ReadsAlike(*decision().runs[run].statement)) {
+    decision().unknown = true;
+  }
   *plan = record->PlanFor(*database_, *names, names->any_schema ? kAnyNamesId : names_id_);
   if (plan->sets_names || plan->names_unknown || plan->ends_transaction) {
     *names = catalog::kAnyNames;

@@ -95,6 +95,19 @@ class PreparedAgainTest(ServerCase):
         client.query("SET standard_conforming_strings = on")
         self.assertEqual(self.run_it(client), [["\\x0102"]])
 
+    def test_what_is_read_in_another_way_is_not_cached(self):
+        sql = "SELECT '\\x0304'::bytea"
+        client, other = self.wire(), self.wire()
+        client.query("SET standard_conforming_strings = off")
+        client.send(w.parse(sql, "s"), w.SYNC)
+        client.read_until_ready()
+        client.query("RESET standard_conforming_strings")
+        for _ in range(3):
+            self.assertEqual(self.run_it(client), [["\\x033034"]])
+        other.send(w.parse(sql, "s"), *RUN)
+        self.assertEqual(other.rows(other.read_until_ready()), [["\\x0304"]])
+        self.assertEqual(self.run_it(client), [["\\x033034"]])
+
     def run_it(self, client):
         client.send(*RUN)
         try:
